@@ -7,8 +7,6 @@ from typing import Any, Callable, Iterable, Sequence
 
 import click
 
-from ckpttool.cli.suggestions import tip_for
-
 # Columns of the words beside an option's name in its help.
 _BESIDE_NAME = 22
 
@@ -69,6 +67,8 @@ class OneOf(click.Choice):  # type: ignore[type-arg]  # generic since click 8.4 
         """Return the word."""
         if value in self.choices:
             return value
+        from ckpttool.cli.suggestions import tip_for  # late: for mistakes only
+
         raise BadValue(str(value), [tip_for(str(value), self.choices)], param, ctx)
 
 

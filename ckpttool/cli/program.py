@@ -11,13 +11,12 @@ from typing import Any, Callable, Sequence
 
 import click
 
-from ckpttool.cli import messages, usage
+from ckpttool.cli import messages
 from ckpttool.cli.command import Context
 from ckpttool.cli.console import nobody_reads, say_cleaned
 from ckpttool.cli.display import debugging
 from ckpttool.cli.environment import bind, holding, strangers
 from ckpttool.cli.offers import offer
-from ckpttool.cli.suggestions import closest
 from ckpttool.findings.breakdowns import breakdown
 from ckpttool.findings.errors import CkpttoolError, UsageError
 
@@ -79,7 +78,7 @@ class Program(click.Group):
             code = run()
         except click.ClickException as error:
             # 2 for all of them: click has 1, the code of a finding, for some
-            usage.show(error)
+            _show(error)
             code = CANNOT_TELL
         except (click.Abort, KeyboardInterrupt):
             messages.error("interrupted")
@@ -119,6 +118,8 @@ class Program(click.Group):
         name = args[0]
         if ctx.resilient_parsing or name.startswith("-") or self.get_command(ctx, name):
             return super().resolve_command(ctx, args)
+        from ckpttool.cli.suggestions import closest  # late: for mistakes only
+
         raise NoSuchCommandError(name, closest(name, self.commands, 0.6), ctx)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -135,7 +136,7 @@ class Program(click.Group):
             return CANNOT_TELL
         except click.ClickException as error:
             # here, where it is known whether --color was given
-            usage.show(error)
+            _show(error)
             return CANNOT_TELL
         except (click.Abort, click.exceptions.Exit):
             raise
@@ -148,6 +149,12 @@ class Program(click.Group):
         except Exception as error:  # noqa: BLE001 (a bug: said in one line, not in forty)
             _trace(ctx)
             return _ended(error)
+
+
+def _show(error: click.ClickException) -> None:
+    from ckpttool.cli.usage import show  # late: for mistakes only
+
+    show(error)
 
 
 def _tell(error: CkpttoolError) -> None:

@@ -12,7 +12,6 @@ import click
 
 from ckpttool.cli.console import emit, reports_shown, say_cleaned
 from ckpttool.cli.option_kinds import format_option, together
-from ckpttool.cli.suggestions import tip_for
 from ckpttool.findings.errors import UsageError
 from ckpttool.reports import FOR_PEOPLE, FORMATS, REPORTERS, check_format, reporter
 
@@ -162,6 +161,8 @@ def _parsed(text: str, kind: str) -> ReportFile:
         raise UsageError("--report is not of the form FORMAT=PATH", found=text)
     formats = tuple(FORMATS[kind])
     if name not in formats:
+        from ckpttool.cli.suggestions import tip_for  # late: for mistakes only
+
         raise UsageError(f"invalid format '{name}' for --report", fix=tip_for(name, formats))
     # standard output has one report, that of --format
     if path in ("", "-"):

@@ -77,7 +77,7 @@ def test_wrong_usage_says_so_in_the_summary(workspace: Path) -> None:
     assert run.code == 2
     assert run.outputs == {"exit-code": "2", "verdict": "cannot-tell", "sarif-file": ""}
     assert "the log says why" in run.summary
-    assert "gone.toml: the configuration is not there" in run.log
+    assert "gone.toml: no such file" in run.log
 
 
 def test_globs_and_folders_are_expanded_by_the_tool(workspace: Path) -> None:

@@ -149,7 +149,7 @@ def test_the_command_takes_what_is_in_the_table(tmp_path: Path) -> None:
 def test_the_command_names_what_is_in_the_table() -> None:
     wrong = invoke("convert", "--to", "zip", "in.pth")
     assert wrong.code == 2
-    assert "'safetensors', 'pth', 'raw'" in wrong.err
+    assert "possible values: safetensors, pth, raw" in wrong.err
     assert "[safetensors|pth|raw]" in invoke("convert", "--help").out
     (to,) = (option for option in command.params if option.name == "to")
     offered = to.shell_complete(click.Context(command), "")

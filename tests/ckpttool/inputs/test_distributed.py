@@ -76,7 +76,7 @@ def test_shards_of_it_are_written_with_their_index(tmp_path: Path) -> None:
     distributed.good(tmp_path / "c")
     out = tmp_path / "out.safetensors"
     done = invoke(
-        *("convert", str(tmp_path / "c"), "--to", "safetensors", "--max-shard-size", "50"),
+        *("convert", str(tmp_path / "c"), "--to", "safetensors", "--max-shard-size", "50B"),
         *("-o", str(out)),
     )
     assert done.code == 0, done.out
