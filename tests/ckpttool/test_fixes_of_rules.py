@@ -208,7 +208,7 @@ TRIALS: Dict[str, List[Trial]] = {
             "verify model.safetensors.index.json --no-forward",
             (
                 "convert model.safetensors.index.json --to safetensors -o n.safetensors "
-                "--max-shard-size 8",
+                "--max-shard-size 8B",
                 "verify n.safetensors.index.json --no-forward",
             ),
             codes=(0, 2),  # of a model that nobody knows

@@ -23,7 +23,7 @@ WHOLE = ("model.safetensors",)
 TWO = tuple(f"model-0000{number}-of-00002.safetensors" for number in (1, 2))
 FOUR = tuple(f"model-0000{number}-of-00004.safetensors" for number in (1, 2, 3, 4))
 #: Bytes a shard, for the four tensors of the source.
-SIZES = {WHOLE: "64", TWO: "32", FOUR: "16"}
+SIZES = {WHOLE: "64B", TWO: "32B", FOUR: "16B"}
 
 
 @pytest.fixture
