@@ -7,7 +7,15 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Mapping, Sequence
 
-from ckpttool.files.suffixes import CLEAN, INDEX, SAFETENSORS, ShardName, is_folders_name, stem_of
+from ckpttool.files.suffixes import (
+    CLEAN,
+    INDEX,
+    SAFETENSORS,
+    TORCH,
+    ShardName,
+    is_folders_name,
+    stem_of,
+)
 from ckpttool.findings.errors import UsageError
 from ckpttool.formats.writing import TARGETS
 from ckpttool.models.families import conventions
@@ -43,13 +51,16 @@ def destination(source: str, options: ConvertOptions) -> str:
         return os.path.join(output, name) if name else _beside(source, output, to)  # noqa: PTH118
     if output.endswith(("/", os.sep)):
         raise UsageError("there is no such folder", path=output, fix="Create it first (mkdir).")
-    # Only suffixes of other targets are refused; any other name may mean something to the user.
+    # Only suffixes of other containers are refused; any other name may mean something to the user.
+    own = TARGETS[to].SUFFIX
     for other, target in TARGETS.items():
-        if other != to and output.lower().endswith(target.SUFFIX):
+        # a loader goes by the name: torch.load would be tried on model.bin
+        theirs = TORCH if target.SUFFIX in TORCH and own not in TORCH else (target.SUFFIX,)
+        if other != to and output.lower().endswith(theirs):
             raise UsageError(
                 f"the name of the destination says {other}, but it would hold {to}",
                 path=output,
-                fix=f"Name it {TARGETS[to].SUFFIX}, or convert to {other}.",
+                fix=f"Name it {own}, or convert to {other}.",
             )
     return output
 

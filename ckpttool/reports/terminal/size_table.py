@@ -63,6 +63,8 @@ class _Widths(NamedTuple):
 
 def write_table(page: Page, rows: Sequence[SizeRow]) -> None:
     """Write the rows with as many columns as there is room for; without, facts below names."""
+    if not rows:  # a folder of which no file could be listed
+        return
     widths = _widths(rows, page.width)
     if widths is None:
         for row in rows:

@@ -156,3 +156,14 @@ def test_links_do_not_hide_what_a_batch_would_replace(
     (tmp_path / "here").symlink_to(tmp_path, target_is_directory=True)
     with pytest.raises(UsageError, match=told):
         destinations(paths, SAFETENSORS)
+
+
+@pytest.mark.parametrize("name", ["x.bin", "x.PT", "x.ckpt", "x.pth.tar", "x.pth"])
+def test_safetensors_under_a_name_of_torch_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="it would hold safetensors"):
+        destination("model.pth", ConvertOptions("safetensors", name))
+    assert destination("model.safetensors", ConvertOptions("pth", name)) == name
+
+
+def test_a_name_that_says_nothing_is_free() -> None:
+    assert destination("model.pth", ConvertOptions("safetensors", "x.weights")) == "x.weights"
