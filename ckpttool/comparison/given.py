@@ -48,7 +48,7 @@ def given_names(names: Iterable[str], given: Given) -> dict[str, str]:
     for number in sorted(unused):
         text = given[number][0]
         raise UsageError(
-            f"no tensor of the left file has a name like {printable(text)} (map)",
+            f"no tensor name of the left file matches {printable(text)} (map)",
             fix=tip(text.replace(NUMBER, "*"), found),
         )
     return found

@@ -70,7 +70,7 @@ def _asked(sharing: Sharing, options: ConvertOptions) -> frozenset[str]:
         found = {name for name in names if matches_glob(pattern, name)}
         if not found:
             raise UsageError(
-                f"no tied tensor has a name like {pattern} (keep)",
+                f"no tied tensor name matches {pattern} (keep)",
                 expected=_listed(names) if names else "a tied name, and no two names are tied",
                 fix="Name one that is tied." if names else "Leave keep out.",
             )

@@ -58,7 +58,7 @@ class NameFilter:
             for pattern in patterns:
                 if pattern in self._unused and not _may_be_below(pattern, below):
                     raise UsageError(
-                        f"no {what} has a name like {pattern} ({option})",
+                        f"no {what} name matches {pattern} ({option})",
                         fix=tip(pattern, self._names),
                     )
 

@@ -56,7 +56,7 @@ def check_patterns(patterns: Sequence[str], names: Sequence[str]) -> None:
     for pattern in patterns:
         if not any(matches_glob(pattern, name) for name in names):
             raise UsageError(
-                f"no tensor of A has a name like {printable(pattern)} (allow_missing)",
+                f"no tensor name of A matches {printable(pattern)} (allow_missing)",
                 fix=tip(pattern, names),
             )
 

@@ -15,7 +15,7 @@ from ckpttool.findings.finding import finding_from
     ("number", "code", "fix"),
     [
         (errno.ENOSPC, "CVT106", "Make room"),
-        (errno.EACCES, "FIL007", "Name a place in a folder that exists"),
+        (errno.EACCES, "FIL007", "Name a path in a folder that exists"),
         (errno.ENAMETOOLONG, "FIL007", "Choose a shorter name."),
         (errno.EFBIG, "FIL007", "larger files are allowed"),
     ],

@@ -69,7 +69,7 @@ def test_what_is_left_out_is_counted(path: str) -> None:
 def test_a_glob_that_matches_nothing_is_wrong_usage(path: str) -> None:
     done = invoke("inspect", "--include", "smal.*", path)
     assert done.code == 2
-    assert "no tensor has a name like smal.*" in done.err
+    assert "no tensor name matches smal.*" in done.err
     assert "small.*" in done.err
 
 
