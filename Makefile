@@ -10,7 +10,7 @@ IMAGES := --image data/chelsea.png --image data/astronaut.png
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test check format docs bench clean
+.PHONY: help venv demo test check format docs site bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -56,6 +56,10 @@ docs: .venv/installed ## Remake the rule pages, the tables and all outputs of co
 	@$(BIN)/python -m docs.make_outputs
 	@$(BIN)/ckpttool verify -q $(DEMO) $(IMAGES) --pictures docs/pictures
 	@$(BIN)/python -m docs.make_tour
+
+site: .venv/installed ## Build the documentation as a site, in build/site
+	@$(PIP) install -c constraints.txt -e ".[site]"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: .venv/installed $(SAMPLE) ## Measure speed and memory against the alternatives
 	@$(BIN)/python -m benchmarks

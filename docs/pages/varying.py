@@ -16,6 +16,8 @@ VARYING: Tuple[Tuple[str, str], ...] = (
     (r"differ by up to [\d.]+(e-?\d+)?", "differ by up to NUMBER"),
     (r"\b(residual|loss|mean colour:) [\d.]+(e-?\d+)?", r"\1 NUMBER"),
     (r"\d+ % of the mean colour's, the other way \d+ %", "PART of the mean colour's"),
+    (r"outputs [\de.-]+ from the locked", "outputs NUMBER from the locked"),
+    (r"within the tolerance of [\de.-]+", "within the tolerance of NUMBER"),
     # releases of packages
     (
         r"\b(ckpttool|torch|numpy|transformers|safetensors|Python) \d+(\.\w+)+(\+\w+)?",

@@ -78,6 +78,14 @@ def release(folder: Path) -> None:
     ckpttool.lock(folder / "release" / "model.safetensors", folder / "ckpttool.lock")
 
 
+def policy(folder: Path) -> None:
+    """release/, with a weight of zeros."""
+    (folder / "release").mkdir()
+    weights = checkpoints.state()
+    weights["blocks.1.attn.proj.weight"].zero_()
+    releases.release(folder / "release", weights=weights)
+
+
 def repository(folder: Path) -> None:
     """A repository of git with a checkpoint in it."""
     mae(folder)
@@ -287,6 +295,7 @@ FOLDERS: Mapping[str, Callable[[Path], None]] = {
     "demo": demo,
     "hostile": hostile,
     "release": release,
+    "policy": policy,
     "repository": repository,
     "runs": runs,
     "listing": listing,
