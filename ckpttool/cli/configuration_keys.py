@@ -71,14 +71,14 @@ def code(value: object, key: str) -> str:
 
 
 def day(value: object, key: str) -> date:
-    """Read a date, as TOML has them or as a string: ``2027-01-31``."""
+    """Read a date, as TOML has them or as a string: ``2099-12-31``."""
     # a datetime is a date to Python, but a waiver holds until the end of its day
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
     try:
         return datetime.strptime(text(value, key), "%Y-%m-%d").date()
     except ValueError as error:
-        raise wrong(key, "a date such as 2027-01-31", value) from error
+        raise wrong(key, "a date such as 2099-12-31", value) from error
 
 
 def positive(value: object, key: str) -> float:

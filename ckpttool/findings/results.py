@@ -288,7 +288,7 @@ class Waived(NamedTuple):
         finding: as it would have been reported.
         reason: why it is accepted, in the words of the waiver.
         owner: who is responsible for it.
-        expires: the last day on which it is accepted, for example ``2027-01-31``.
+        expires: the last day on which it is accepted, for example ``2099-12-31``.
     """
 
     finding: Finding
