@@ -43,6 +43,10 @@ def _pictures(page: Any) -> None:
     page.locator("section[id$=-pictures]").first.evaluate("one => one.scrollIntoView()")
 
 
+def _histograms(page: Any) -> None:
+    page.locator("section[id$=-histograms]").first.evaluate("one => one.scrollIntoView()")
+
+
 def _changes(page: Any) -> None:
     page.locator("section[id$=-largest]").first.evaluate("one => one.scrollIntoView()")
 
@@ -64,6 +68,7 @@ SHOTS = {
     "report-tensor": Shot("broken", _tensor),
     "report-reconstruction": Shot("demo", _pictures, height=640),
     "report-diff": Shot("diff", _map),
+    "report-histograms": Shot("diff", _histograms, height=560),
     "report-changes": Shot("diff", _changes, height=560),
     "report-narrow": Shot("broken", width=400, height=800),
 }
@@ -75,7 +80,7 @@ def pages(folder: Path) -> dict[str, str]:
     return {
         "demo": ckpttool.render(ckpttool.verify(DEMO, images=PHOTO, stats=True), "html"),
         "broken": ckpttool.render(ckpttool.verify(broken, stats=True), "html"),
-        "diff": ckpttool.render(ckpttool.diff(DEMO, broken), "html"),
+        "diff": ckpttool.render(ckpttool.diff(DEMO, broken, stats=True), "html"),
     }
 
 

@@ -9,7 +9,8 @@ from ckpttool.comparison.result import DiffKind
 from ckpttool.findings.text import printable
 from ckpttool.reports.html import tree_map
 from ckpttool.reports.html.heat_map import Measure, Point, Value
-from ckpttool.reports.html.measured import values_of
+from ckpttool.reports.html.histograms import small
+from ckpttool.reports.html.measured import bins_of, values_of
 from ckpttool.reports.html.room import Room, written
 from ckpttool.reports.html.shown import Drawn, name, number, shape, whole
 from ckpttool.reports.html.tensors import Column, Row
@@ -62,6 +63,8 @@ COLUMNS = (
     Column("cosine", numeric=True),
     Column("norm", numeric=True),
     Column("ULPs", numeric=True),
+    Column("RMS of A", numeric=True),
+    Column("RMS of B", numeric=True),
 )
 #: Tensors in the list of the largest changes.
 _TOP = 20
@@ -135,8 +138,22 @@ def anchor_of(at: int) -> str:
 
 def row_maker(comparison: Comparison) -> Callable[[int], Row]:
     """Return the function that makes the row of a tensor, by its number."""
-    tensors = comparison.tensors
-    return lambda at: Row(name(tensors[at].name), _cells(tensors[at]), Drawn(""), anchor_of(at))
+    known = [
+        {one.name: one for one in file.statistics.tensors} if file.statistics else {}
+        for file in (comparison.left, comparison.right)
+    ]
+
+    def row_of(at: int) -> Row:
+        one = comparison.tensors[at]
+        sides = [side.get(one.name) for side in known]
+        cells = (*_cells(one), *(number(side.rms, 4) if side else "" for side in sides))
+        # with one side alone, its colour would be taken for that of A
+        measured = [side.histogram for side in sides if side and side.histogram]
+        both = len(measured) == len(sides)
+        picture = small(*map(bins_of, measured)) if both else Drawn("")
+        return Row(name(one.name), cells, picture, anchor_of(at))
+
+    return row_of
 
 
 def _cells(one: TensorDiff) -> tuple[str, ...]:

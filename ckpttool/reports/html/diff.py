@@ -45,7 +45,7 @@ LOOKS = {
 }
 _NO_STATISTICS = (
     "This result has no statistics of the tensors, so there are no histograms, and the map shows "
-    "changes alone. verify --report html=FILE draws them for each file."
+    "changes alone. diff --stats gathers them, and --report html=FILE does so unasked."
 )
 _VALUE = 200  # characters of a value beside the weights
 

@@ -79,14 +79,21 @@ def histograms(blocks: Sequence[Block], side_names: Sequence[str], room: Room) -
     )
 
 
-def small(bins: Bins) -> Drawn:
-    """Return a histogram for a row of a table, without words: the row has the numbers."""
-    counts = _merged(bins.counts, _SMALL_BINS)
-    width = 4 * len(counts)
-    path = _steps(_heights(counts, max(counts, default=0), _SMALL), width, _SMALL)
+def small(*sides: Bins) -> Drawn:
+    """Return a histogram for a row of a table, without words: the row has the numbers.
+
+    Of both sides of a comparison, which have the same bins, one is drawn over the other.
+    """
+    merged = [_merged(side.counts, _SMALL_BINS) for side in sides]
+    width = 4 * max(map(len, merged))
+    top = max(max(counts, default=0) for counts in merged)
+    paths = [
+        f'<path class="side{at}" d="{_steps(_heights(counts, top, _SMALL), width, _SMALL)}"/>'
+        for at, counts in enumerate(merged)
+    ]
     return Drawn(
         f'<svg class="spark" viewBox="0 0 {width} {_SMALL}" preserveAspectRatio="none" '
-        f'aria-hidden="true"><path d="{path}"/></svg>'
+        f'aria-hidden="true">{"".join(paths)}</svg>'
     )
 
 

@@ -177,6 +177,19 @@ def test_histograms_show_both_files() -> None:
     ]
 
 
+def test_a_row_shows_the_values_of_both_files_over_each_other() -> None:
+    names = ("blocks.0.norm2.weight", "blocks.1.norm1.weight")
+    sides = [
+        FILE._replace(statistics=measured.statistics(*map(measured.tensor, kept)))
+        for kept in (names, names[:1])
+    ]
+    told = section(every_kind()._replace(left=sides[0], right=sides[1]), "d-tensors")
+    rows = {row.one("th").text: row for row in told.one("tbody").all("tr")}
+    assert len(rows[names[0]].all("path")) == 2
+    assert texts(rows[names[0]])[-3:-1] == ["0.02", "0.02"]
+    assert rows[names[1]].all("path") == []
+
+
 def test_without_statistics_a_comparison_says_so() -> None:
     told = section(every_kind(), "d-histograms")
     assert "no statistics" in told.text
