@@ -52,7 +52,7 @@ __all__ = ["main"]
     __version__, "-V", "--version", prog_name="ckpttool", message="%(prog)s %(version)s"
 )
 @click.pass_context
-def main(ctx: click.Context) -> int:
+def main(ctx: click.Context) -> None:
     """Verify, inspect and convert model checkpoints before you publish them.
 
     Files are opened by content, whatever they are called, and nothing in them is ever executed.
@@ -66,7 +66,7 @@ def main(ctx: click.Context) -> int:
       ckpttool convert model.pth --to safetensors
       ckpttool help verify
     """  # noqa: D301 (for click, a backspace)
-    if ctx.invoked_subcommand is not None:
-        return 0
-    click.echo(ctx.get_help(), color=ctx.color)
-    return CANNOT_TELL  # an empty variable in a script must not look like a pass
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), color=ctx.color)
+        # an empty variable in a script must not look like a pass; click 8.0 drops what is returned
+        ctx.exit(CANNOT_TELL)
