@@ -17,6 +17,7 @@ from ckpttool.reports.details import LONG
 from ckpttool.reports.terminal.diagnosis import write_diagnosis
 from ckpttool.reports.terminal.page import styled
 from ckpttool.reports.terminal.pictures import write_reconstructions
+from ckpttool.reports.terminal.verdict import is_same_for_both, is_sized
 
 if TYPE_CHECKING:
     from ckpttool.findings.finding import Finding
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     )
     from ckpttool.reports.terminal.page import Page
 
-# Outputs for two images that differ by less than this part of their spread are as good as equal.
-_SAME = 1e-3
 # Rules whose findings say that something was not looked at -> how it is said of the file.
 _SAY_UNCHECKED = {
     rules.FORWARD_NOT_RUN.code: "the forward pass (",
@@ -100,10 +99,8 @@ def _write_held(page: Page, file: FileReport) -> None:
     """Write what the file was held against: a model, a schema, another checkpoint."""
     if file.schema_from is not None:
         page.row("schema", Text(printable(file.schema_from)))
-    # of a part whose sizes are not known, numbers would be those of another model
-    unknown = file.loading is None and file.diagnosis and file.diagnosis.kind == "part"
     # without a schema, what was not checked says so
-    if file.coverage is not None and file.coverage.groups and not unknown:
+    if file.coverage is not None and file.coverage.groups and is_sized(file):
         _write_coverage(page, file, file.coverage)
     if file.against is not None:
         page.row("against", against_text(file.against))
@@ -300,7 +297,7 @@ def _forward(forward: ForwardSummary) -> str:
         )
         for name, output in forward.outputs.items()
     ]
-    if forward.difference is not None:
+    if forward.difference is not None and math.isfinite(forward.difference):
         parts.append(_apart(forward, forward.difference))
     if forward.loss is not None:
         parts.append(f"loss on hidden patches {forward.loss:.3g}")
@@ -311,8 +308,7 @@ def _forward(forward: ForwardSummary) -> str:
 
 def _apart(forward: ForwardSummary, difference: float) -> str:
     """Say whether the output depends on the image; not in numbers that have no scale."""
-    spread = next((output.std for output in forward.outputs.values()), 1.0)
-    if difference > _SAME * spread:
+    if not is_same_for_both(forward):
         return "different for the two test images"
     return f"nearly the SAME for the two test images (at most {difference:.2g} apart)"
 

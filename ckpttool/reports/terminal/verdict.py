@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Iterator, Sequence
 
@@ -24,13 +25,17 @@ if TYPE_CHECKING:
 #: The style of each severity, wherever its word stands.
 STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "cyan"}
 
+# Outputs for two images that differ by less than this part of their spread are as good as equal.
+_SAME = 1e-3
+_FULL = "full"  # the scope of a forward pass of all of the model
 _SIDES = 2  # parts of a model that are counted each for itself where one is not whole
 _NAMED = 2  # rules of a severity that are named on the line
 #: Of these the reader must know whatever else is found: they are named before others.
 ALWAYS = (rules.LAYERNORM_INITIAL.code,)
 # Of these kinds the sentence of the diagnosis says what the file is: no model of it is known.
 _BY_SENTENCE = ("other", "part", "unknown", "empty")
-_ENDS = re.compile(r"[,:;]\s|\s\(")  # what ends the part of a sentence that says what it is
+# What ends the part of a sentence that says what it is; not ", or", as then it may be either.
+_ENDS = re.compile(r"[,:;]\s(?!or\s)|\s\(")
 
 
 def write_verdict(page: Page, file: FileReport, findings: Sequence[Finding] | None = None) -> None:
@@ -42,14 +47,14 @@ def write_verdict(page: Page, file: FileReport, findings: Sequence[Finding] | No
 def facts_of(file: FileReport, findings: Sequence[Finding]) -> Iterator[Text]:
     """Yield what a file is, how much of its model it has, whether it computes, what is wrong."""
     yield Text(what_it_is(file))
-    if file.coverage is not None and not file.coverage.unrelated:
-        yield share_of(file.coverage)
+    if file.coverage is not None and not file.coverage.unrelated and is_sized(file):
+        # a schema that was named has no part that a file may do without
+        yield share_of(file.coverage, demanded=file.diagnosis is None)
     if file.forward is not None:
-        yield _computed(file.forward, file.findings)
+        yield _computed(file.forward, file)
     if file.locked is not None:
-        whole = file.locked.same == file.locked.tensors
-        yield Text("as locked") if whole else styled("not as locked", "bold red")
-    yield from found_in(findings)
+        yield Text("as locked") if _is_locked(file) else styled("not as locked", "bold red")
+    yield from found_in(findings, notes=file.fail_on is Severity.NOTE)
     if file.published is not None:
         yield Text("as published")
     if file.waived:
@@ -72,9 +77,21 @@ def what_it_is(file: FileReport) -> str:
     return printable(f"{known.model} {known.kind}")
 
 
-def share_of(coverage: Coverage) -> Text:
-    """Return how many tensors of the model are there, of each part that is there at all."""
-    there = {name: one for name, one in coverage.groups.items() if not one.absent}
+def is_sized(file: FileReport) -> bool:
+    """Whether the sizes are known of the model that a file, or a part of it, is of."""
+    # numbers of tensors would be those of another model
+    part = file.diagnosis is not None and file.diagnosis.kind == "part"
+    return not part or file.loading is not None
+
+
+def share_of(coverage: Coverage, demanded: bool = False) -> Text:
+    """Return how many tensors of the model are there, of each part that is there at all.
+
+    Args:
+        coverage: the checkpoint against the model.
+        demanded: whether parts of which nothing is there count as well.
+    """
+    there = {name: one for name, one in coverage.groups.items() if demanded or not one.absent}
     # the first is the core: it counts even where nothing of it is there
     there = there or dict(list(coverage.groups.items())[:1])
     if not there:
@@ -91,13 +108,43 @@ def share_of(coverage: Coverage) -> Text:
     return styled(f"{', '.join(each)} tensors", style)
 
 
-def _computed(forward: ForwardSummary, findings: Sequence[Finding]) -> Text:
+def _computed(forward: ForwardSummary, file: FileReport) -> Text:
     if forward.status != "run":
         return styled("forward not run", "bold yellow")
-    wrong = any("forward" in one.rule.needs for one in findings if one.severity is Severity.ERROR)
-    if wrong or not all(output.finite for output in forward.outputs.values()):
+    # outputs that are not the locked ones may be right all the same
+    wrong = any("forward" in need and "lock" not in need for need in _broken(file))
+    finite = all(output.finite for output in forward.outputs.values())
+    if wrong or not finite or not math.isfinite(forward.loss or 0):
         return styled("forward wrong", "bold red")
+    if is_same_for_both(forward):
+        return styled("forward nearly the same for two images", "bold yellow")
+    others = file.coverage.others.values() if file.coverage is not None else ()
+    if forward.scope != _FULL and not all(group.absent for group in others):
+        return Text(f"{printable(forward.scope or '')} forward ok")
     return Text("forward ok")
+
+
+def is_same_for_both(forward: ForwardSummary) -> bool:
+    """Whether the output is as good as equal for the two test images."""
+    spread = next((output.std for output in forward.outputs.values()), 1.0)
+    far = forward.difference
+    return far is not None and far <= _SAME * spread  # NaN is no difference that says anything
+
+
+def _is_locked(file: FileReport) -> bool:
+    """Whether nothing is other than it was locked: no tensor more or less, and the outputs."""
+    locked = file.locked
+    if locked is None or locked.same != locked.tensors or any("lock" in n for n in _broken(file)):
+        return False
+    if locked.distance is None or locked.tolerance is None:
+        return True
+    return locked.distance <= locked.tolerance
+
+
+def _broken(file: FileReport) -> list[tuple[str, ...]]:
+    """Return what a run must do to find each of the errors of a file, waived or not."""
+    found = [*file.findings, *(one.finding for one in file.waived)]
+    return [one.rule.needs for one in found if one.severity is Severity.ERROR]
 
 
 def found_in(findings: Sequence[Finding], notes: bool = False) -> Iterator[Text]:
