@@ -11,6 +11,7 @@ from ckpttool.reports.html.shown import Drawn, name, number, whole
 _WIDTH, _HEIGHT = 240, 72  # of a block's picture, in units of its view box
 _SMALL = 14  # the height of one in a table
 _SMALL_BINS = 20
+_TABLE_BINS = 24
 
 
 class Bins(NamedTuple):
@@ -52,6 +53,7 @@ class Histograms(NamedTuple):
     panels: tuple[Panel, ...]
     low: str
     high: str
+    bins: int
     table: Table
     names: tuple[str, ...]
     left_out: int
@@ -62,8 +64,8 @@ def histograms(blocks: Sequence[Block], side_names: Sequence[str], room: Room) -
     drawn: list[tuple[Block, Panel]] = []
     for block in blocks:
         panel = Panel(name(block.label), block.note, _picture(block))
-        cells = sum(len(side.counts) for side in block.sides)
-        if not room.take(len(panel.picture) + 400 + 20 * cells):
+        counts = [each for side in block.sides for each in _merged(side.counts, _TABLE_BINS)]
+        if not room.take(len(panel.picture) + 400 + sum(len(whole(each)) + 9 for each in counts)):
             break
         drawn.append((block, panel))
     if not drawn:
@@ -73,6 +75,7 @@ def histograms(blocks: Sequence[Block], side_names: Sequence[str], room: Room) -
         tuple(panel for _, panel in drawn),
         number(bins.low),
         number(bins.high),
+        len(bins.counts),
         _table([block for block, _ in drawn], side_names),
         tuple(side_names),
         len(blocks) - len(drawn),
@@ -149,13 +152,17 @@ def _table(blocks: Sequence[Block], side_names: Sequence[str]) -> Table:
         for side_name, bins in zip(side_names, block.sides)
     ]
     bins = blocks[0].sides[0]
-    step = (bins.high - bins.low) / max(1, len(bins.counts))
+    # of the pictures' bins some together: the table is to be read
+    counts = [_merged(side.counts, _TABLE_BINS) for _, side in columns]
+    width = (bins.high - bins.low) / max(1, len(bins.counts))
+    step = width * (-(-len(bins.counts) // _TABLE_BINS) or 1)
+    ends = [min(bins.high, bins.low + at * step) for at in range(len(counts[0]) + 1)]
     rows = [
         (
-            f"{number(bins.low + at * step)} to {number(bins.low + (at + 1) * step)}",
-            *(whole(side.counts[at]) for _, side in columns),
+            f"{number(ends[at])} to {number(ends[at + 1])}",
+            *(whole(column[at]) for column in counts),
         )
-        for at in range(len(bins.counts))
+        for at in range(len(counts[0]))
     ]
     outside = [("below", [side.below for _, side in columns])]
     outside.append(("above", [side.above for _, side in columns]))

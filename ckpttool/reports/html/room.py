@@ -11,14 +11,14 @@ MOST_BYTES = 500_000
 
 #: Bytes of what grows with a file. What is left of the page is for styles, script and headings.
 SHARES = {
-    "files": 30_000,
-    "findings": 60_000,
+    "files": 25_000,
+    "findings": 55_000,
     "heat map": 80_000,
-    "histograms": 60_000,
-    "tree map": 20_000,
+    "histograms": 90_000,
+    "tree map": 15_000,
     "tensors": 170_000,
-    "changes": 15_000,
-    "facts": 15_000,
+    "changes": 10_000,
+    "facts": 12_000,
 }
 
 

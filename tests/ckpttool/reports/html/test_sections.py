@@ -11,7 +11,9 @@ from ckpttool.findings import rules
 from ckpttool.findings.finding import finding
 from ckpttool.findings.results import FileReport
 from ckpttool.reports.html import ramp
-from ckpttool.reports.html.room import MOST_BYTES
+from ckpttool.reports.html.histograms import Block, histograms
+from ckpttool.reports.html.measured import bins_of
+from ckpttool.reports.html.room import MOST_BYTES, rooms
 from ckpttool.reports.html.shown import number, parameters, percent
 from tests.builders import measured
 from tests.builders import reports as built
@@ -184,6 +186,33 @@ def test_a_block_has_a_picture_and_a_column_of_counts() -> None:
         "encoder 2",
     ]
     assert len(told.one("tbody").all("tr")) == 16
+
+
+def test_the_table_of_counts_joins_the_bins_of_the_pictures() -> None:
+    fine = measured.bell(10_000, bins=66)
+    file = measured.model()
+    assert file.statistics is not None
+    blocks = tuple(one._replace(histogram=fine) for one in file.statistics.blocks)
+    told = section(file._replace(statistics=file.statistics._replace(blocks=blocks)), "histograms")
+    rows = told.one("tbody").all("tr")
+    assert len(rows) == 22
+    assert rows[-1].one("th").text.endswith("to 1")
+    counted = sum(int(texts(row)[0].replace(",", "")) for row in rows)
+    assert counted == sum(fine.counts)
+    assert "66 bins" in told.text
+
+
+def test_a_comparison_of_a_large_model_shows_all_of_its_blocks() -> None:
+    drawn = histograms(
+        [
+            Block(f"encoder {at}", "", (bins_of(measured.bell(10**7, bins=66)),) * 2)
+            for at in range(34)
+        ],
+        ("A", "B"),
+        rooms()["histograms"],
+    )
+    assert drawn is not None
+    assert drawn.left_out == 0
 
 
 def test_what_lies_outside_of_the_bins_is_counted() -> None:
