@@ -50,8 +50,10 @@ def test_every_help_has_examples_that_are_right(name: str) -> None:
     assert found
     for line in found:
         _, command, *arguments = shlex.split(line)
-        # parsed, but not run: an option or a value that does not exist is refused
-        main.commands[command].make_context(command, arguments, click.Context(main))
+        # parsed, but not run: an option or a value that does not exist is refused. The settings
+        # are the program's, because click keeps the help option that a command had first
+        program = click.Context(main, **main.context_settings)
+        main.commands[command].make_context(command, arguments, program)
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 100, 130])
