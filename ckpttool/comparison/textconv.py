@@ -22,7 +22,7 @@ from ckpttool.tensors.sums import file_sums
 if TYPE_CHECKING:
     from ckpttool.comparison.beside import BesideResult
     from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
-    from ckpttool.tensors.values import TensorValues
+    from ckpttool.tensors.examining import TensorValues
 
 # Characters of a value beside the tensors: git shows each line in full.
 _VALUE = 200

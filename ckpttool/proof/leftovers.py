@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ckpttool.comparison.pairing import Pairing
     from ckpttool.proof.options import ProveOptions
     from ckpttool.tensors.catalogue import TensorInfo
-    from ckpttool.tensors.values import TensorValues
+    from ckpttool.tensors.examining import TensorValues
 
 
 class Leftovers(NamedTuple):

@@ -8,7 +8,7 @@ from ckpttool.tensors.places import first_index
 
 if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import TensorInfo
-    from ckpttool.tensors.values import TensorValues
+    from ckpttool.tensors.examining import TensorValues
 
 # Findings name so many tensors one by one; of more, none is looked at again.
 _MOST = 8

@@ -8,8 +8,9 @@ from ckpttool.formats.objects.sparse import COMPRESSED, COORDINATES, compressed_
 from ckpttool.tensors.catalogue import Extent, TensorInfo
 
 if TYPE_CHECKING:
+    from ckpttool.tensors.examining import TensorValues
     from ckpttool.tensors.in_parts import InParts
-    from ckpttool.tensors.values import TensorValues, Values
+    from ckpttool.tensors.values import Values
 
 #: Parts of a file whose values are read; what has more is said not to be looked at.
 MAX_READ = 300_000

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ckpttool.findings.errors import UnreadableError
-from ckpttool.tensors.catalogue import Extent, TensorInfo
+from ckpttool.tensors.catalogue import Checksum, Extent, TensorInfo
 from ckpttool.tensors.dtypes import DTYPES
 from tests.builders.memory import MemorySource
 
@@ -137,3 +138,11 @@ def changed_while_read(name: str = "weight") -> TensorInfo:
 def catalogue(tensors: Iterable[TensorInfo]) -> Mapping[str, TensorInfo]:
     """Tensors by their names."""
     return {info.name: info for info in tensors}
+
+
+def stored(info: TensorInfo, member: str = "data/0", change: int = 0) -> Checksum:
+    """The checksum of a tensor's only extent, right unless ``change`` says otherwise."""
+    extent = info.extents[0]
+    data = bytearray(extent.length)
+    extent.source.read_into(extent.offset, memoryview(data))
+    return Checksum(member, extent, zlib.crc32(data) ^ change)

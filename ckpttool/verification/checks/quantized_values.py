@@ -18,7 +18,7 @@ from ckpttool.verification.evidence import is_matrix
 if TYPE_CHECKING:
     from ckpttool.quantization.packed import Packed
     from ckpttool.tensors.catalogue import TensorInfo
-    from ckpttool.tensors.values import TensorValues
+    from ckpttool.tensors.examining import TensorValues
     from ckpttool.verification.evidence import Evidence
 
 # What codes are computed with.

@@ -9,7 +9,7 @@ from ckpttool.verification.evidence import is_matrix
 
 if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import TensorInfo
-    from ckpttool.tensors.values import TensorValues
+    from ckpttool.tensors.examining import TensorValues
     from ckpttool.verification.evidence import Evidence
 
 _FEW = 8  # tensors that are reported one by one, whatever part of the file they are

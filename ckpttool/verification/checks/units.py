@@ -11,7 +11,7 @@ from ckpttool.verification.evidence import is_matrix
 
 if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import TensorInfo
-    from ckpttool.tensors.values import TensorValues
+    from ckpttool.tensors.examining import TensorValues
     from ckpttool.verification.evidence import Evidence
 
 # Elements of a weight whose statistics alone tell that it was drawn: the largest of so many

@@ -17,7 +17,7 @@ from ckpttool.verification.evidence import is_bias, is_matrix
 if TYPE_CHECKING:
     from ckpttool.findings.rules import Rule
     from ckpttool.tensors.catalogue import TensorInfo
-    from ckpttool.tensors.values import TensorValues
+    from ckpttool.tensors.examining import TensorValues
     from ckpttool.verification.evidence import Evidence
 
 _WORDS = {rules.NAN: "NaN", rules.INFINITE: "infinity"}

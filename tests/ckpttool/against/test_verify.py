@@ -16,7 +16,7 @@ from ckpttool.findings.errors import UsageError
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.results import AgainstSummary, FileReport
 from ckpttool.findings.rules import Severity
-from ckpttool.tensors import values
+from ckpttool.tensors import examining
 from tests.builders import checkpoints, held, pairs
 from tests.builders.commands import invoke
 
@@ -29,9 +29,9 @@ def _sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     """Small tensors are compared together, larger ones as they are verified, and in pieces."""
     if request.param == "each tensor alone":
         monkeypatch.setattr(stretches, "SMALL", 1)
-        monkeypatch.setattr(values, "ROW", 1)
-        monkeypatch.setattr(values, "CHUNK", 32)
-        monkeypatch.setattr(values, "_TWIN", 16)
+        monkeypatch.setattr(examining, "ROW", 1)
+        monkeypatch.setattr(examining, "CHUNK", 32)
+        monkeypatch.setattr(examining, "_TWIN", 16)
 
 
 def verify(path: str, source: str, **options: Any) -> FileReport:

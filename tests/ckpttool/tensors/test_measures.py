@@ -212,7 +212,7 @@ def test_the_pass_measures_every_tensor() -> None:
 def test_the_pass_measures_the_same_with_any_number_of_workers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ckpttool.tensors.values.CHUNK", 1 << 14)
+    monkeypatch.setattr("ckpttool.tensors.examining.CHUNK", 1 << 14)
     one, many = measured(1), measured(3)
     assert {name: repr(each) for name, each in one.items()} == {
         name: repr(each) for name, each in many.items()

@@ -3,28 +3,24 @@ from __future__ import annotations
 import hashlib
 import pickle
 import threading
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UnreadableError
-from ckpttool.tensors import read_plan, sharing, values
+from ckpttool.tensors import examining, read_plan, sharing
 from ckpttool.tensors.catalogue import Checksum, Extent, TensorInfo
 from ckpttool.tensors.dtypes import DTYPES
+from ckpttool.tensors.examining import TensorValues
 from ckpttool.tensors.sharing import AMPLIFIED
-from ckpttool.tensors.values import BadChecksum, TensorValues, start_values
+from ckpttool.tensors.values import BadChecksum, Values, start_values
 from tests.builders import tensors as built
 from tests.builders.executors import EXECUTORS, executor
 
 if TYPE_CHECKING:
     from typing import Collection, Mapping, Sequence
-
-    from ckpttool.tensors.values import Values
 
 
 def values_of(
@@ -105,7 +101,7 @@ def test_types_below_a_byte_have_a_digest_only() -> None:
 def test_workers_and_chunks_change_nothing(
     workers: int, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(values, "CHUNK", chunk)
+    monkeypatch.setattr(examining, "CHUNK", chunk)
     monkeypatch.setattr(read_plan, "_GROUP", 64)
     tensors = zoo()
     found = values_of(tensors, keep=tensors, workers=workers)
@@ -167,14 +163,6 @@ def test_results_are_picklable() -> None:
 # --- checksums ---------------------------------------------------------------------------
 
 
-def stored(info: TensorInfo, member: str = "data/0", change: int = 0) -> Checksum:
-    """The checksum of a tensor's only extent, right unless ``change`` says otherwise."""
-    extent = info.extents[0]
-    data = bytearray(extent.length)
-    extent.source.read_into(extent.offset, memoryview(data))
-    return Checksum(member, extent, zlib.crc32(data) ^ change)
-
-
 def covered_by(case: str) -> tuple[TensorInfo, TensorInfo]:
     """A tensor, and the one whose extent the stored checksum is over."""
     whole = built.in_memory(bytes(range(24)), "float16", (12,))
@@ -201,7 +189,7 @@ CASES = [
 @pytest.mark.parametrize("change", [0, 1], ids=["right", "wrong"])
 def test_a_stored_checksum_is_compared_whatever_covers_it(case: str, change: int) -> None:
     info, whole = covered_by(case)
-    checksum = stored(whole, change=change)
+    checksum = built.stored(whole, change=change)
     found = values_of({"it": info}, [checksum])
     right = checksum.crc32 ^ change
     wanted = (BadChecksum("data/0", checksum.crc32, right),) if change else ()
@@ -210,7 +198,7 @@ def test_a_stored_checksum_is_compared_whatever_covers_it(case: str, change: int
 
 def test_of_many_checksums_over_nothing_the_wrong_one_is_found() -> None:
     parts = [built.in_memory(bytes([number]), "uint8", (1,)) for number in range(50)]
-    checksums = [stored(part, f"data/{n}", n == 33) for n, part in enumerate(parts)]
+    checksums = [built.stored(part, f"data/{n}", n == 33) for n, part in enumerate(parts)]
     found = values_of({}, checksums)
     assert found.checksums_checked == 50
     assert [bad.member for bad in found.bad_checksums] == ["data/33"]
@@ -218,7 +206,7 @@ def test_of_many_checksums_over_nothing_the_wrong_one_is_found() -> None:
 
 def test_a_checksum_over_a_whole_tensor_costs_no_second_reading() -> None:
     info = built.in_memory(bytes(100), "uint8", (100,))
-    checksum = stored(info)
+    checksum = built.stored(info)
     source = info.extents[0].source
     assert isinstance(source, built.FencedSource)
     source.read_bytes = 0
@@ -261,78 +249,14 @@ def test_the_cap_is_on_all_views_together(
     assert set(values_of(windows).skipped) == (set(windows) if refused else set())
 
 
-# --- small tensors, which are examined together -------------------------------------------------
-
-SPECIAL = [0.0, -0.0, float("nan"), float("inf"), 1e-30, -1e-20, 3e15, 1e30, 1e-45, 1.0]
-
-
-@st.composite
-def small_tensors(draw: st.DrawFn) -> dict[str, TensorInfo]:
-    """Tensors of any type and byte order, of few sizes, some with special values, in one file."""
-    kinds = draw(st.lists(st.tuples(st.sampled_from(list(DTYPES)), st.integers(0, 40)), min_size=1))
-    kinds += draw(st.lists(st.tuples(st.just("float32"), st.sampled_from([4, 1023, 1024, 1500]))))
-    kinds = [kind for kind in kinds for _ in range(draw(st.integers(1, 4)))]
-    random = np.random.default_rng(draw(st.integers(0, 9)))
-    infos = []
-    for number, (name, elements) in enumerate(kinds):
-        dtype = DTYPES[name]
-        data = random.bytes(elements * dtype.bits // 8 if elements * dtype.bits % 8 == 0 else 0)
-        if name in ("float32", "float64"):
-            array = random.normal(size=elements).astype(name)
-            if elements and draw(st.booleans()):
-                array[random.integers(elements)] = draw(st.sampled_from(SPECIAL))
-            if draw(st.integers(0, 5)) == 0:
-                array[:] = draw(st.sampled_from(SPECIAL))
-            data = array.tobytes()
-        shape = (len(data) * 8 // dtype.bits,)
-        infos.append(
-            built.in_memory(
-                data, name, shape, big_endian=draw(st.integers(0, 9)) == 0, name=str(number)
-            )
-        )
-    return dict(built.catalogue(infos))
-
-
-@settings(max_examples=150, deadline=None)
-@given(small_tensors(), st.booleans())
-def test_small_tensors_have_the_values_that_they_have_one_by_one(
-    tensors: dict[str, TensorInfo], digests: bool
-) -> None:
-    sums = [stored(info) for info in tensors.values() if info.nbytes]
-    plan = read_plan.plan(tensors, sums, ())
-    items = list(enumerate(plan.readings))
-
-    class Alone:
-        memory = values._Room(memoryview(bytearray(1 << 20)), bytearray())
-
-        def check(self) -> None: ...
-
-        def advance(self, _: int) -> None: ...
-
-    worker: Any = Alone()
-    asked = values._Asked(digests, 0)
-    with np.errstate(all="ignore"):
-        one_by_one = [(index, *values._examine(reading, worker, asked)) for index, reading in items]
-    found, summed = values._examine_all(asked, items, worker)
-    assert [(index, repr(one)) for index, one in sorted(found)] == [
-        (index, repr(one)) for index, one, _ in one_by_one
-    ]
-    assert dict(summed) == {
-        reading.checksum: one_by_one[index][2]
-        for index, reading in items
-        if reading.checksum is not None
-    }
-    assert all(sums[index].crc32 == crc32 for index, crc32 in summed)
-
-
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("chunk", [16, 8 << 20])
 def test_tensors_are_compared_with_their_twins_as_they_are_read(
     monkeypatch: pytest.MonkeyPatch, workers: int, chunk: int
 ) -> None:
-    monkeypatch.setattr(values, "ROW", 1)  # none of them is small
-    monkeypatch.setattr(values, "CHUNK", chunk)
-    monkeypatch.setattr(values, "_TWIN", min(chunk, 16))
+    monkeypatch.setattr(examining, "ROW", 1)  # none of them is small
+    monkeypatch.setattr(examining, "CHUNK", chunk)
+    monkeypatch.setattr(examining, "_TWIN", min(chunk, 16))
     tensors, others = zoo(), zoo()
     changed = np.ones((40, 50), np.float32)
     others["big"] = built.from_array(changed, "big")
@@ -450,7 +374,7 @@ def test_progress_adds_up_to_the_total() -> None:
     told: list[int] = []
     tensors = zoo()
     whole = built.in_memory(bytes(24), "float16", (12,))
-    with start_values(tensors, [stored(whole)], workers=1, progress=told.append) as run:
+    with start_values(tensors, [built.stored(whole)], workers=1, progress=told.append) as run:
         run.result()
     assert sum(told) == run.total > 0
 
@@ -461,7 +385,7 @@ def test_the_result_may_be_asked_for_twice() -> None:
 
 
 def test_without_tensors_there_is_nothing_to_wait_for() -> None:
-    assert values_of({}) == values.Values({}, {}, (), 0, {}, True)
+    assert values_of({}) == Values({}, {}, (), 0, {}, True)
 
 
 def test_fewer_than_one_worker_is_the_callers_mistake() -> None:
