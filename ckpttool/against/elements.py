@@ -9,6 +9,7 @@ from ckpttool.against.rows import State
 from ckpttool.comparison.numbers.compare import Pass
 from ckpttool.comparison.run import refused_views
 from ckpttool.comparison.verdicts import index_of
+from ckpttool.findings.amounts import first_at, values_differ
 from ckpttool.proof.casts import is_cast, replay
 from ckpttool.tensors.workers import enter
 
@@ -17,10 +18,13 @@ if TYPE_CHECKING:
 
     from ckpttool.against.demands import Demands
     from ckpttool.against.rows import Row
-    from ckpttool.comparison.numbers.tally import Tally
     from ckpttool.proof.casts import Replayed
     from ckpttool.tensors.workers import Progress
     from ckpttool.verification.options import VerifyOptions
+
+
+# Where the left tensor of a row is, and where the right one.
+_SIDES = ("in the other checkpoint", "in the file")
 
 
 class Held(NamedTuple):
@@ -113,15 +117,7 @@ def _compared(
             yield Held(row, State.SAME)
         else:
             by = None if tally.max_abs is None else tally.max_abs.value
-            yield Held(row, State.CHANGED, _differing(tally), by)
-
-
-def _differing(tally: Tally) -> str:
-    text = f"{tally.changed:,} of {tally.elements:,} elements differ"
-    peak = tally.max_abs
-    if peak is not None and peak.value:
-        text += f", by up to {peak.value:.3g}"
-    return f"{text}, {tally.unlike:,} of them not finite" if tally.unlike else text
+            yield Held(row, State.CHANGED, values_differ(tally, "", _SIDES), by)
 
 
 def _cast(
@@ -142,7 +138,5 @@ def _cast(
 
 def _not_cast(row: Row, replayed: Replayed) -> str:
     place = index_of(replayed.first or 0, row.pair.left.shape)
-    return (
-        f"{replayed.differing:,} of {replayed.elements:,} elements differ from the "
-        f"{row.pair.left.dtype.name} rounded to nearest, the first at {list(place)}"
-    )
+    cast = f"the {row.pair.left.dtype.name} rounded to nearest"
+    return first_at(replayed.differing, replayed.elements, cast, place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Callable, Iterable, TypeVar
 
 import click
@@ -10,6 +11,8 @@ from ckpttool.cli.choices import BadValue, OneOf
 from ckpttool.findings.errors import UsageError
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from ckpttool.models.family import Free
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -94,6 +97,35 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
             return parse_size(str(value))
         except UsageError as error:
             raise BadValue(str(value), [error.fix] if error.fix else [], param, ctx) from error
+
+
+class Top(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
+    """How many to list: a number, or ``all``."""
+
+    name = "number"
+    #: More than any list has.
+    ALL = sys.maxsize
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number."""
+        text = str(value)
+        if text.lower() == "all":
+            return self.ALL
+        # Python makes no number of thousands of digits
+        if not (text.isdecimal() and len(text) < _MOST_DIGITS):
+            self.fail(f"{value!r} is neither a number nor all", param, ctx)
+        return int(text)
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002 (click calls it so)
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """Offer the word."""
+        from click.shell_completion import CompletionItem  # late: for completion alone
+
+        return [CompletionItem("all")] if "all".startswith(incomplete) else []
 
 
 def size_option(named: tuple[str, Free]) -> Callable[[_Command], _Command]:

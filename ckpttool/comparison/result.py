@@ -79,6 +79,7 @@ class Change(NamedTuple):
         max_ulp: the largest distance in numbers of the type.
         nan_left, nan_right: elements that are NaN on that side only.
         infinite_left, infinite_right: elements that are infinite on that side only.
+        norm_left, norm_right: Euclidean norms; ``None`` beyond float64, or if not all is finite.
     """
 
     elements: int
@@ -95,11 +96,23 @@ class Change(NamedTuple):
     nan_right: int
     infinite_left: int
     infinite_right: int
+    norm_left: float | None = None
+    norm_right: float | None = None
 
     @property
     def odd(self) -> int:
         """How many elements are NaN or infinite on one side only."""
         return self.nan_left + self.nan_right + self.infinite_left + self.infinite_right
+
+    @property
+    def from_zero(self) -> bool:
+        """Whether the left tensor is zero everywhere, and the right one is not."""
+        return not self.odd and self.norm_left == 0.0 and bool(self.norm_right)
+
+    @property
+    def to_zero(self) -> bool:
+        """Whether the right tensor is zero everywhere, and the left one is not."""
+        return not self.odd and self.norm_right == 0.0 and bool(self.norm_left)
 
 
 class Part(NamedTuple):
@@ -126,6 +139,8 @@ class TensorDiff(NamedTuple):
         change: the numbers; ``None`` if it is identical or was not compared by value.
         note: an explanation in words.
         parts: of a fused tensor that changed, its parts: query, key and value.
+        rounded: of one that is equal after a cast, the side that is the other one rounded;
+            ``None`` if the values are equal.
     """
 
     name: str
@@ -136,6 +151,7 @@ class TensorDiff(NamedTuple):
     change: Change | None = None
     note: str | None = None
     parts: tuple[Part, ...] = ()
+    rounded: str | None = None
 
 
 class StateDiff(NamedTuple):
@@ -292,6 +308,7 @@ def _tensor(tensor: TensorDiff) -> dict[str, Any]:
             {"name": part.name, "rows": [part.start, part.stop], "same": part.same}
             for part in tensor.parts
         ],
+        **({"rounded": tensor.rounded} if tensor.kind is DiffKind.CAST else {}),
         **(_change(tensor.change) if tensor.change else _NOTHING if tensor.same else {}),
     }
 

@@ -383,7 +383,7 @@ def _judged(row: Row, tally: Tally, limits: Allowed) -> TensorDiff:
     if row.parts and judged.kind is DiffKind.CHANGED:
         parts = parts_of(row.pair, tally, row.parts)
     note = judged.note or told(parts)
-    return TensorDiff(row.name, judged.kind, same, *row.sides, change, note, parts)
+    return TensorDiff(row.name, judged.kind, same, *row.sides, change, note, parts, judged.rounded)
 
 
 def outcome_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple, Sequence
 
 from ckpttool.comparison.result import Change, DiffKind, Largest
@@ -24,11 +25,15 @@ class Allowed(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """A pair's class, whether it counts as the same, and what to say about it."""
+    """A pair's class, whether it counts as the same, and what to say about it.
+
+    ``rounded``: the side that is the other one rounded, if a cast that rounds makes them equal.
+    """
 
     kind: DiffKind
     same: bool
     note: str | None = None
+    rounded: str | None = None
 
 
 _IDENTICAL, _CHANGED = Judged(DiffKind.IDENTICAL, True), Judged(DiffKind.CHANGED, False)
@@ -41,7 +46,7 @@ def judge(pair: Pair, tally: Tally, limits: Allowed) -> Judged:
         # A cast is named even where a tolerance would do: it says why the two differ.
         cast = _cast(pair, tally)
         if cast is not None:
-            return Judged(DiffKind.CAST, within, cast)
+            return cast._replace(same=within)
         return Judged(DiffKind.WITHIN_TOLERANCE if within else DiffKind.DTYPE, within)
     if tally.identical:
         return _IDENTICAL
@@ -52,25 +57,27 @@ def judge(pair: Pair, tally: Tally, limits: Allowed) -> Judged:
     return Judged(DiffKind.WITHIN_TOLERANCE, True) if within else _CHANGED
 
 
-def _cast(pair: Pair, tally: Tally) -> str | None:
-    """Say which cast makes the two equal: the exact one, or else the one to the narrower type."""
+def _cast(pair: Pair, tally: Tally) -> Judged | None:
+    """Return the cast that makes the two equal: the exact one, or that to the narrower type."""
     left, right = pair.left.dtype, pair.right.dtype
     if tally.widened:
         # The name decides between types of one width, so that the sides can be exchanged.
         wide, narrow = sorted((left, right), key=lambda dtype: (-dtype.bits, dtype.name))
-        return f"exact widening: all values of the {wide.name} are those of the {narrow.name}"
+        note = f"exact widening: all values of the {wide.name} are those of the {narrow.name}"
+        return Judged(DiffKind.CAST, False, note)
     casts = [
-        (target, source)
-        for rounds, target, source in (
-            (tally.rounds_left, left, right),
-            (tally.rounds_right, right, left),
+        (target, source, side)
+        for rounds, target, source, side in (
+            (tally.rounds_left, left, right, "left"),
+            (tally.rounds_right, right, left, "right"),
         )
         if rounds
     ]
     if not casts:
         return None
-    target, source = min(casts, key=lambda cast: (cast[0].bits, cast[0].name))
-    return f"rounding: the {target.name} is the {source.name} rounded to nearest"
+    target, source, side = min(casts, key=lambda cast: (cast[0].bits, cast[0].name))
+    note = f"rounding: the {target.name} is the {source.name} rounded to nearest"
+    return Judged(DiffKind.CAST, False, note, side)
 
 
 def change_of(tally: Tally, shape: Sequence[int], limits: Allowed) -> Change | None:
@@ -92,7 +99,13 @@ def change_of(tally: Tally, shape: Sequence[int], limits: Allowed) -> Change | N
         tally.nan_right,
         tally.infinite_left,
         tally.infinite_right,
+        _norm(tally, tally.norm_left),
+        _norm(tally, tally.norm_right),
     )
+
+
+def _norm(tally: Tally, norm: float) -> float | None:
+    return norm if isfinite(norm) and tally.compared == tally.elements else None
 
 
 def _largest(peak: Peak | None, shape: Sequence[int]) -> Largest | None:

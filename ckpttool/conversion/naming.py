@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Mapping, Sequence
 from ckpttool.files.suffixes import (
     CLEAN,
     INDEX,
+    PROMISES,
     SAFETENSORS,
     TORCH,
     ShardName,
@@ -51,18 +52,37 @@ def destination(source: str, options: ConvertOptions) -> str:
         return os.path.join(output, name) if name else _beside(source, output, to)  # noqa: PTH118
     if output.endswith(("/", os.sep)):
         raise UsageError("there is no such folder", path=output, fix="Create it first (mkdir).")
-    # Only suffixes of other containers are refused; any other name may mean something to the user.
-    own = TARGETS[to].SUFFIX
-    for other, target in TARGETS.items():
-        # a loader goes by the name: torch.load would be tried on model.bin
-        theirs = TORCH if target.SUFFIX in TORCH and own not in TORCH else (target.SUFFIX,)
-        if other != to and output.lower().endswith(theirs):
-            raise UsageError(
-                f"the name of the destination says {other}, but it would hold {to}",
-                path=output,
-                fix=f"Name it {own}, or convert to {other}.",
-            )
+    _check_promise(output, to)
     return output
+
+
+def _check_promise(output: str, to: str) -> None:
+    """Refuse the suffix of another format; any other name may mean something to the user.
+
+    Raises:
+        UsageError: readers that go by the name would take the file for something else.
+    """
+    name = output.lower()
+    suffixes = {
+        target: (TARGETS[target].SUFFIX, *(TORCH if target == "pth" else ())) for target in TARGETS
+    }
+    if name.endswith(suffixes[to]):
+        return
+    other = next((target for target, ends in suffixes.items() if name.endswith(ends)), None)
+    if other is not None:
+        says = "torch" if other == "pth" else other
+        raise UsageError(
+            f"the name of the destination says {says}, but it would hold {to}",
+            path=output,
+            fix=f"Name it {TARGETS[to].SUFFIX}, or convert with --to {other}.",
+        )
+    promised = next((what for end, what in PROMISES.items() if name.endswith(end)), None)
+    if promised is not None:
+        raise UsageError(
+            f"the name of the destination says {promised}, but it would hold {to}",
+            path=output,
+            fix=f"Name it {TARGETS[to].SUFFIX}.",
+        )
 
 
 def _place_of(source: str) -> str:

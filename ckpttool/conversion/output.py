@@ -231,25 +231,34 @@ _NO_CAST_OF_SMALL = "Leave it out with --exclude if these numbers matter."
 
 
 def _losses(casts: Sequence[Cast], options: ConvertOptions, naming: Naming) -> Iterator[Finding]:
-    """Yield a finding for each tensor whose numbers became infinite, or zero."""
-    for cast in casts:
-        # bfloat16 has float32's range, so it helps unless the numbers are float64.
-        other = cast.target == "float16" and cast.source != "float64"
-        if cast.overflow:
-            yield finding(
-                rules.OVERFLOW,
-                f"{count(cast.overflow, 'element')} became infinite as {cast.target}",
-                severity=Severity.WARNING if options.allow_overflow else None,
-                tensors=naming.origins([cast.name]),
-                fix=_OTHER_CAST if other else _NO_CAST,
-            )
-        if cast.underflow:
-            yield finding(
-                rules.UNDERFLOW,
-                f"{count(cast.underflow, 'element')} became zero as {cast.target}",
-                tensors=naming.origins([cast.name]),
-                fix=None if other else _NO_CAST_OF_SMALL,
-            )
+    """Yield one finding on all tensors whose numbers became infinite, and one on those of zeros."""
+    infinite = [cast for cast in casts if cast.overflow]
+    if infinite:
+        yield finding(
+            rules.OVERFLOW,
+            _became(sum(cast.overflow for cast in infinite), infinite, "infinite"),
+            severity=Severity.WARNING if options.allow_overflow else None,
+            tensors=naming.origins([cast.name for cast in infinite]),
+            fix=_OTHER_CAST if _bfloat16_helps(infinite) else _NO_CAST,
+        )
+    zero = [cast for cast in casts if cast.underflow]
+    if zero:
+        yield finding(
+            rules.UNDERFLOW,
+            _became(sum(cast.underflow for cast in zero), zero, "zero"),
+            tensors=naming.origins([cast.name for cast in zero]),
+            fix=None if _bfloat16_helps(zero) else _NO_CAST_OF_SMALL,
+        )
+
+
+def _bfloat16_helps(casts: Sequence[Cast]) -> bool:
+    # it has float32's range, so it does unless the numbers are float64
+    return all(cast.target == "float16" and cast.source != "float64" for cast in casts)
+
+
+def _became(number: int, casts: Sequence[Cast], what: str) -> str:
+    of = f" of {count(len(casts), 'tensor')}" if len(casts) > 1 else ""
+    return f"{count(number, 'element')}{of} became {what} as {casts[0].target}"
 
 
 # --- completing and proving --------------------------------------------------------------

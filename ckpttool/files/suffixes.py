@@ -11,6 +11,20 @@ SAFETENSORS = (".safetensors",)
 #: Of files that torch.save wrote.
 TORCH = (".pth", ".pth.tar", ".pt", ".bin", ".ckpt")
 SUFFIXES = SAFETENSORS + TORCH
+#: What files of other programs are called, and what their names promise.
+PROMISES = {
+    **dict.fromkeys((".pkl", ".pickle", ".joblib"), "a pickle"),
+    **dict.fromkeys((".npz", ".npy"), "arrays of NumPy"),
+    **dict.fromkeys((".gguf", ".ggml"), "GGUF"),
+    **dict.fromkeys((".h5", ".hdf5", ".keras"), "HDF5"),
+    **dict.fromkeys((".onnx", ".ort"), "ONNX"),
+    **dict.fromkeys((".msgpack", ".flax"), "MessagePack"),
+    **dict.fromkeys((".pb", ".tflite", ".index", ".meta"), "TensorFlow"),
+    **dict.fromkeys((".mlmodel", ".mlpackage"), "Core ML"),
+    **dict.fromkeys((".engine", ".plan", ".trt"), "TensorRT"),
+    **dict.fromkeys((".zip", ".tar", ".gz", ".tgz", ".xz", ".zst", ".7z"), "an archive"),
+    **dict.fromkeys((".json", ".yaml", ".yml", ".toml", ".txt", ".md", ".csv"), "text"),
+}
 #: Of the index of shards, behind the suffix of the shards.
 INDEX = ".index.json"
 

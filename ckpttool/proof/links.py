@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Callable, NamedTuple, Sequence
 from ckpttool.comparison.numbers.compare import SideError
 from ckpttool.comparison.numbers.stretches import Pair
 from ckpttool.comparison.verdicts import index_of
+from ckpttool.findings.amounts import first_at
 from ckpttool.proof.casts import is_cast, replay
 from ckpttool.tensors.rows import rows_of, some_rows, why_whole
 
@@ -107,9 +108,11 @@ def _parts_apart(link: Link) -> list[Link]:
 
 def cast_reason(link: Link, replayed: Replayed) -> str:
     """Say how a tensor of B differs from the cast of A's."""
-    source, target = link.pair.dtypes
     place = index_of(replayed.first or 0, link.pair.left.shape)
-    return (
-        f"{replayed.differing:,} of {replayed.elements:,} elements differ from A's "
-        f"{source.name} cast to {target.name}, the first at {list(place)}"
-    )
+    return first_at(replayed.differing, replayed.elements, cast_of(link), place)
+
+
+def cast_of(link: Link) -> str:
+    """Return what the elements of B are held to, in words."""
+    source, target = link.pair.dtypes
+    return f"A's {source.name} cast to {target.name}"

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Iterator, NamedTuple, Sequence
 
 from ckpttool.comparison.verdicts import index_of
+from ckpttool.findings.amounts import first_at
 from ckpttool.findings.text import printable
 from ckpttool.proof.additions import Addition, Merge
 from ckpttool.proof.merges import measured, replay_merges
@@ -88,10 +89,7 @@ class Reasons:
         failing, first = outcome.failing[-1], outcome.first[-1]
         place = index_of(first or 0, merge.pair.left.shape)
         least = "at least " if outcome.given_up else ""
-        text = (
-            f"{least}{failing:,} of {merge.pair.left.numel:,} elements differ from the merge, "
-            f"the first at {list(place)}"
-        )
+        text = least + first_at(failing, merge.pair.left.numel, "the merge", place)
         return text + self._measured(merge) + self._start(merge)
 
     def _others(self, merge: Merge) -> Iterator[_Other]:

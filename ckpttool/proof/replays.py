@@ -14,19 +14,21 @@ from ckpttool.comparison.numbers.compare import Pass
 from ckpttool.comparison.numbers.stretches import Pair
 from ckpttool.comparison.parts import parts_of, told
 from ckpttool.comparison.run import refused_views
+from ckpttool.findings.amounts import values_differ
 from ckpttool.findings.text import printable
 from ckpttool.proof.additions import Merge
 from ckpttool.proof.casts import is_cast, replay
-from ckpttool.proof.links import cast_reason, replay_casts
+from ckpttool.proof.links import cast_of, cast_reason, replay_casts
 from ckpttool.proof.merge_reasons import Reasons, merging
 from ckpttool.proof.merges import replay_merges, why_not_replayed
-from ckpttool.proof.result import Cast, Explained, Operation, Unexplained
+from ckpttool.proof.result import Cast, Differing, Explained, Operation, Unexplained
 from ckpttool.proof.steps import hold, is_held, quantisation, why_outside
 from ckpttool.tensors.rows import rows_of, some_rows
 from ckpttool.tensors.workers import enter
 
 if TYPE_CHECKING:
     from ckpttool.comparison.numbers.tally import Tally
+    from ckpttool.proof.casts import Replayed
     from ckpttool.proof.links import CastOutcome, Link
     from ckpttool.proof.options import ProveOptions
     from ckpttool.proof.paired import Paired
@@ -161,14 +163,13 @@ class Replays:
         if tally.identical:
             return [self.explained(link, link.names)], []
         parts = parts_of(link.pair, tally, link.parts) if link.parts else ()
-        peak = tally.max_abs
-        whose = "the adapter's" if link.replaced else "A's"
-        text = f"{tally.changed:,} of {tally.elements:,} elements differ from {whose}"
-        if peak is not None and peak.value:  # a sign of zero and the bits of NaN are no number
-            text += f", by up to {peak.value:.3g}"
+        whose = "the adapter" if link.replaced else "A"
+        text = values_differ(tally, f"{whose}'s", (f"in {whose}", "in B"))
         if len(parts) != len(link.names):
             note = told(parts)
-            return [], self.named(link, text if note is None else f"{text}: {note}")
+            if note is not None:
+                return [], self.named(link, f"{text}: {note}")
+            return [], self.named(link, text, differing=_numbers(tally, f"{whose}'s"))
         # apart in B: those that are equal are proven for themselves
         equal = tuple(name for name, part in zip(link.names, parts) if part.same)
         differing = link._replace(
@@ -193,7 +194,7 @@ class Replays:
             text = f"it has more than A's {source.name}, which is this cast to {source.name}"
             return [], self.named(link, text)
         if not parts:
-            return [], self.named(link, cast_reason(link, replayed))
+            return [], self.named(link, cast_reason(link, replayed), differing=_cut(link, replayed))
         equal = [part for part in parts if not part[1].differing]
         names = tuple(part.names[0] for part, _ in equal)
         cast = Cast(
@@ -206,7 +207,7 @@ class Replays:
             one
             for part, found in parts
             if found.differing
-            for one in self.named(part, cast_reason(part, found))
+            for one in self.named(part, cast_reason(part, found), differing=_cut(part, found))
         ]
         return [self.explained(link, names, cast)] if names else [], differing
 
@@ -323,12 +324,32 @@ class Replays:
         done = tuple(operations) or (Operation.IDENTICAL,)
         return Explained(names, link.sources, done, cast, merge=merge)
 
-    def named(self, link: Link, reason: str, *, unread: bool = False) -> list[Unexplained]:
+    def named(
+        self,
+        link: Link,
+        reason: str,
+        *,
+        unread: bool = False,
+        differing: Differing | None = None,
+    ) -> list[Unexplained]:
         """Return the tensors of a link as unexplained, for a reason."""
         if link.replaced and not unread and self._is_own(link):
+            differing = None
             reason = "it equals A's: the adapter's, which has another one, was not put in its place"
         return [
-            Unexplained(name, info.dtype.name, info.shape, link.sources, reason, unread)
+            Unexplained(name, info.dtype.name, info.shape, link.sources, reason, unread, differing)
             for name in link.names
             for info in [self._paired.made.tensors[name]]
         ]
+
+
+def _numbers(tally: Tally, other: str) -> Differing | None:
+    """Return the numbers of a comparison; none where some are NaN on one side, which is told."""
+    peak = tally.max_abs
+    if tally.unlike or peak is None or not peak.value:
+        return None
+    return Differing(tally.changed, tally.elements, other, float(peak.value))
+
+
+def _cut(link: Link, replayed: Replayed) -> Differing:
+    return Differing(replayed.differing, replayed.elements, cast_of(link))

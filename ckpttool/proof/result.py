@@ -114,6 +114,21 @@ class Explained(NamedTuple):
     quantisation: Quantisation | None = None
 
 
+class Differing(NamedTuple):
+    """How many elements of a tensor are not those that were looked for.
+
+    Attributes:
+        changed, elements: how many differ, of how many.
+        other: what they differ from, in words.
+        largest: the largest difference; ``None`` where it was not computed.
+    """
+
+    changed: int
+    elements: int
+    other: str
+    largest: float | None = None
+
+
 class Unexplained(NamedTuple):
     """A tensor of B that A does not explain.
 
@@ -123,6 +138,7 @@ class Unexplained(NamedTuple):
         sources: what A calls the tensors that it was held to; none if A has nothing for it.
         reason: in words.
         unread: whether it could not be read, so that nothing is known of it.
+        differing: the numbers of ``reason``, where these are all that it tells.
     """
 
     name: str
@@ -131,6 +147,7 @@ class Unexplained(NamedTuple):
     sources: tuple[str, ...]
     reason: str
     unread: bool = False
+    differing: Differing | None = None
 
 
 class Missing(NamedTuple):
@@ -253,7 +270,7 @@ class Proof(NamedTuple):
             "source": file_fields(self.source),
             "summary": {operation.value: number for operation, number in self.counts.items()},
             "explained": [_explained(one) for one in self.explained],
-            "unexplained": [one._asdict() for one in self.unexplained],
+            "unexplained": [_unexplained(one) for one in self.unexplained],
             "missing": [one._asdict() for one in self.missing],
             "structure": [
                 {"name": fact.name, "source": fact.left, "made": fact.right}
@@ -266,6 +283,11 @@ class Proof(NamedTuple):
             "not_looked_at": self.notes,
         }
         return document("prove", fields)
+
+
+def _unexplained(one: Unexplained) -> dict[str, Any]:
+    differing = None if one.differing is None else one.differing._asdict()
+    return {**one._asdict(), "differing": differing}
 
 
 def _explained(one: Explained) -> dict[str, Any]:

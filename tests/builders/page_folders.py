@@ -145,6 +145,30 @@ def export(folder: Path) -> None:
     save_file(merged, folder / "merged.safetensors", metadata={"format": "pt"})
 
 
+def tuned(folder: Path) -> None:
+    """base.pth, tuned.pth, of which one block was trained further, and cast.safetensors."""
+    random = torch.Generator().manual_seed(0)
+    state = {
+        f"layers.{number}.{part}.{name}": torch.randn(shape, generator=random) / 16
+        for number in range(12)
+        for part in ("attn", "mlp")
+        for name, shape in (("weight", (64, 64)), ("bias", (64,)))
+    }
+    state = {name: value * (not name.endswith("bias")) for name, value in state.items()}
+    torch.save({"model": state}, folder / "base.pth")
+    save_file(
+        {name: value.bfloat16() for name, value in state.items()}, folder / "cast.safetensors"
+    )
+    after = {name: value.clone() for name, value in state.items()}
+    for name, value in after.items():
+        if name.endswith("bias"):
+            value += torch.randn(value.shape, generator=random) / 4096
+        elif name.startswith("layers.5."):
+            value += torch.randn(value.shape, generator=random) / 256
+    after["layers.7.mlp.weight"][2, :3] = float("nan")
+    torch.save({"model": after, "epoch": 3}, folder / "tuned.pth")
+
+
 def conversion(folder: Path) -> None:
     """model.pth, model.safetensors in another layout and type, and broken.safetensors."""
     mae(folder)
@@ -302,6 +326,7 @@ FOLDERS: Mapping[str, Callable[[Path], None]] = {
     "shards": shards,
     "language model": language_model,
     "export": export,
+    "tuned": tuned,
     "conversion": conversion,
     "merges": merges,
     "quantized": quantized,

@@ -300,14 +300,15 @@ def _answer(command: str) -> Any:
 
 
 def _words(done: Done) -> Dict[str, Any]:
-    """The rules that are named in a report for people, and how it ends."""
+    """The rules that are named in a report for people, and its verdict: the line it begins with."""
     text = done.out + done.err
-    lines = done.err.splitlines() or done.out.splitlines() or [""]
-    # of an error the tips below it may be put better
-    lines = [line for line in lines if line.startswith("error: ")] or lines[-1:]
+    # of a failure its error, without the tips; of a run the verdict at the end of standard error
+    errors = done.err.splitlines()
+    lines = [line for line in errors if line.startswith("error: ")] or errors[-1:]
+    line = (lines or done.out.splitlines() or [""])[0]
     codes = re.findall(r"\b(?!CVE)[A-Z]{3}\d{3}\b", text)
-    last = re.sub(r"\d+\.\d s\b", "TIME", lines[0]).replace(os.getcwd(), "FOLDER")  # noqa: PTH109
-    return {"codes": sorted(set(codes)), "last": last}
+    line = re.sub(r"\d+\.\d s\b", "TIME", line).replace(os.getcwd(), "FOLDER")  # noqa: PTH109
+    return {"codes": sorted(set(codes)), "line": line}
 
 
 def _content(path: Path) -> Any:

@@ -12,7 +12,7 @@ from ckpttool.cli.choices import OneOf
 from ckpttool.cli.command import command
 from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
-from ckpttool.cli.option_kinds import format_option, renames, workers_option
+from ckpttool.cli.option_kinds import Top, format_option, renames, workers_option
 from ckpttool.cli.pictures import (
     check_pictures,
     image_option,
@@ -111,9 +111,10 @@ _NOWHERE = ("/dev/null", "nul")
 )
 @click.option(
     "--top",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="Tensors to list of each class (default: 10, with --stat all). The rest is counted.",
+    type=Top(),
+    metavar="N|all",
+    help="Tensors to list of each class, one a row; the rest is counted (default: 10 of those that "
+    "changed, with --stat all).",
 )
 @click.option("--stat", is_flag=True, help="Write one line per tensor.")
 @click.option(

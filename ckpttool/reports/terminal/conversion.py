@@ -10,10 +10,10 @@ from ckpttool.conversion.result import PLANNED, WRITTEN
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.names import summarise
 from ckpttool.findings.text import count, printable, size, some_of
-from ckpttool.reports.terminal.counts import counts
 from ckpttool.reports.terminal.facts import describe
 from ckpttool.reports.terminal.findings import write_findings
-from ckpttool.reports.terminal.page import BAD, DOUBTFUL, GOOD, TOLD, Page, styled
+from ckpttool.reports.terminal.headline import Sign, write_headline
+from ckpttool.reports.terminal.page import BAD, DOUBTFUL, GOOD, TOLD, Page
 
 if TYPE_CHECKING:
     from ckpttool.conversion.result import Conversion, Conversions, Dequantised, LeftOut
@@ -41,31 +41,37 @@ def write(conversions: Conversions, stream: TextIO) -> None:
 
 
 def _write_one(page: Page, converted: Conversion) -> None:
-    page.line(Text(printable(converted.file.path), style="bold"), 0, 2)
-    if converted.file.format is not None:
-        page.row("file", Text(describe(converted.file)))
+    paths = [converted.file.path, *([converted.result] if converted.result is not None else [])]
+    write_headline(page, _sign(converted), paths, _summary(converted), " -> ")
+    if converted.file.findings:
+        page.blank()
+        write_findings(page, converted.file.findings)
+    if converted.file.format is None and not converted.outputs:
+        return  # nothing more is known
+    page.blank()
     _write_outputs(page, converted)
+    if converted.file.format is not None:
+        page.row("source", Text(describe(converted.file)))
+    for told, text in _changes(converted):
+        page.row(told, Text(text))
     if converted.proof is not None:
         page.row("proof", Text(_proof(converted)))
     if converted.file.fingerprint is not None:
         page.whole("fingerprint", Text(converted.file.fingerprint))
     if converted.fingerprint not in (None, converted.file.fingerprint):
         page.whole("as written", Text(str(converted.fingerprint)))
-    if converted.file.findings:
-        page.blank()
-        write_findings(page, converted.file.findings)
-    page.blank()
-    _write_end(page, converted)
 
 
 def _write_outputs(page: Page, converted: Conversion) -> None:
     planned = converted.state == PLANNED
     label = "would write" if planned else "written"
-    for written in converted.outputs[:_SHOWN]:
+    # of one file alone, the first line has told all
+    outputs = converted.outputs if len(converted.outputs) > 1 else ()
+    for written in outputs[:_SHOWN]:
         tensors = f", {count(written.tensors, 'tensor')}" if written.tensors else ""
         page.row(label, Text(f"{printable(written.path)}: {size(written.size)}{tensors}"))
-    if len(converted.outputs) > _SHOWN:
-        page.row(label, Text(f"and {count(len(converted.outputs) - _SHOWN, 'file')} more"))
+    if len(outputs) > _SHOWN:
+        page.row(label, Text(f"and {count(len(outputs) - _SHOWN, 'file')} more"))
     if converted.config_kept:
         page.row("kept", Text(f"{printable(str(converted.config))}: it agrees with the weights"))
     for extra, path in (
@@ -77,15 +83,13 @@ def _write_outputs(page: Page, converted: Conversion) -> None:
             page.row(label, Text(f"{printable(path)}: the {extra}"))
     # all of them, however many: nobody should have to look for a file that is gone
     for path in converted.replaced:
-        text = f"{printable(path)}: another file {'stands' if planned else 'stood'} there"
+        text = f"{printable(path)} (another file {'stands' if planned else 'stood'} there)"
         page.row("to replace" if planned else "replaced", Text(text))
     for path in converted.removed:
-        text = f"{printable(path)}: of an earlier result"
+        text = f"{printable(path)} (of an earlier result)"
         page.row("to remove" if planned else "removed", Text(text))
     for path in converted.cleaned:
-        page.row("cleaned up", Text(f"{printable(path)}: left by a run that was killed"))
-    for told, text in _changes(converted):
-        page.row(told, Text(text))
+        page.row("cleaned up", Text(f"{printable(path)} (left by a run that was killed)"))
 
 
 def _changes(converted: Conversion) -> Iterable[tuple[str, str]]:
@@ -96,9 +100,6 @@ def _changes(converted: Conversion) -> Iterable[tuple[str, str]]:
     if converted.restored:
         names = printable(summarise(converted.restored))
         yield "restored", f"{count(len(converted.restored), 'tied name')}: {names}"
-    if converted.casts:
-        target = converted.casts[0].target
-        yield "cast", f"{count(len(converted.casts), 'tensor')} to {target}"
     yield from _dequantised(converted)
     if converted.in_parts:
         names = printable(summarise([one.name for one in converted.in_parts]))
@@ -110,10 +111,10 @@ def _changes(converted: Conversion) -> Iterable[tuple[str, str]]:
         yield "resized", f"{printable(table.name)} {shapes}: {table.how}"
     if converted.not_cast and converted.outputs:
         names = printable(summarise(converted.not_cast))
-        yield "not cast", f"{_not_cast(converted)}: {names}"
+        yield "not cast", names
     if converted.excluded:
         names = printable(summarise(converted.excluded), 400)
-        yield "excluded", f"{count(len(converted.excluded), 'tensor')}: {names}"
+        yield "excluded", names
     for entry in converted.left_out[:_SHOWN]:
         yield "left out", _left_out(entry, asked=converted.sidecar is not None)
     if len(converted.left_out) > _SHOWN:
@@ -189,7 +190,7 @@ def _proof(converted: Conversion) -> str:
         )
         if number
     ]
-    cast = f" ({', '.join(made)})" if made else ""
+    changed = f" ({', '.join(made)})" if made else ""
     stored = (
         f"{count(proof.checksums, 'stored CRC-32 sum')} compared"
         if proof.checksums
@@ -197,21 +198,27 @@ def _proof(converted: Conversion) -> str:
     )
     readers = " and ".join(proof.readers)
     return (
-        f"{count(proof.tensors, 'tensor')}, {size(proof.nbytes)}, read back and equal to the "
-        f"source in every byte{cast}; {stored}; names, shapes and dtypes as {readers} read them"
+        f"every byte read back and equal to the source's{changed}; {stored}; names, shapes and "
+        f"dtypes as {readers} read them"
     )
 
 
-def _write_end(page: Page, converted: Conversion) -> None:
-    sign, word, style = _end(converted)
-    text = styled(f"{page.sign(sign)} {word}", style)
-    text.append(f" {printable(converted.file.path)}")
-    if converted.result is not None:
-        text.append(f" -> {printable(converted.result)}")
-    text.append(f": {counts(converted.file.findings)}")
-    if converted.outputs:
-        text.append("".join(f"; {aside}" for aside in _aside(converted)))
-    page.line(text, 0, 2)
+def _summary(converted: Conversion) -> Iterable[str]:
+    if not converted.outputs:
+        return
+    tensors = sum(written.tensors for written in converted.outputs)
+    yield count(tensors, "tensor")
+    yield size(sum(written.size for written in converted.outputs))
+    if converted.casts:
+        every = len(converted.casts) == tensors
+        which = "" if every else f"{len(converted.casts):,} "
+        yield f"{which}cast to {converted.casts[0].target}"
+    yield from _aside(converted)
+    planned = converted.state == PLANNED
+    for paths, word in ((converted.replaced, "replace"), (converted.removed, "remove")):
+        if paths:
+            files = count(len(paths), "file")
+            yield f"{files} to {word}" if planned else f"{files} {word}d"
 
 
 def _aside(converted: Conversion) -> Iterable[str]:
@@ -240,15 +247,14 @@ def _not_cast(converted: Conversion) -> str:
     return f"{count(len(converted.not_cast), 'tensor')} of quantized weights or beside them"
 
 
-def _end(converted: Conversion) -> tuple[str, str, str]:
-    """Return the sign, the words and the colour of the last line on a conversion."""
+def _sign(converted: Conversion) -> Sign:
     if converted.state == WRITTEN:
-        return GOOD, "WRITTEN AND PROVEN", "bold green"
+        return Sign(GOOD, "WRITTEN AND PROVEN", "bold green")
     if converted.state == PLANNED:
-        return TOLD, "NOTHING WRITTEN (dry run)", "bold cyan"
+        return Sign(TOLD, "NOTHING WRITTEN (dry run)", "bold cyan")
     if converted.file.verdict is Verdict.FAIL:
-        return BAD, "REFUSED, NOTHING WRITTEN", "bold red"
-    return DOUBTFUL, "NOTHING WRITTEN", "bold yellow"
+        return Sign(BAD, "REFUSED, NOTHING WRITTEN", "bold red")
+    return Sign(DOUBTFUL, "NOTHING WRITTEN", "bold yellow")
 
 
 def _totals(conversions: Conversions) -> str:

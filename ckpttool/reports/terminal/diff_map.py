@@ -36,20 +36,22 @@ class Sign(NamedTuple):
 IDENTICAL = Sign(".", "dim", "identical", 0)
 _TOLERATED = Sign("~", "cyan", "within the tolerance", 1)
 _CAST = Sign("c", "cyan", "equal after a cast", 2)
-_MOVED = Sign("m", "cyan", "moved", 3)
+_MOVED = Sign("m", "cyan", "another prefix", 3)
 _RENAMED = Sign("r", "cyan", "renamed", 4)
 _UNKNOWN = Sign("?", "yellow", "not compared", 5)
+# lighter than the shades: a bias that began at zero must not hide how far its weight has moved
+_ZERO = Sign("0", "yellow", "zero on one side", 6)
 _LEVELS = (
-    (1e-3, Sign(SHADES[0], "green", "changed by less than 0.1 %", 6)),
-    (1e-2, Sign(SHADES[1], "yellow", "by less than 1 %", 7)),
-    (1e-1, Sign(SHADES[2], "yellow", "by less than 10 %", 8)),
-    (float("inf"), Sign(SHADES[3], "red", "by 10 % or more", 9)),
+    (1e-3, Sign(SHADES[0], "green", "changed by less than 0.1 %", 7)),
+    (1e-2, Sign(SHADES[1], "yellow", "by less than 1 %", 8)),
+    (1e-1, Sign(SHADES[2], "yellow", "by less than 10 %", 9)),
+    (float("inf"), Sign(SHADES[3], "red", "by 10 % or more", 10)),
 )
-_DTYPE = Sign("d", "red", "another dtype", 10)
-_SHAPE = Sign("s", "red", "another shape", 11)
-_LEFT = Sign("<", "red", "only left", 12)
-_RIGHT = Sign(">", "red", "only right", 13)
-_ODD = Sign("!", "bold red", "NaN or infinity on one side only", 14)
+_DTYPE = Sign("d", "red", "another dtype", 11)
+_SHAPE = Sign("s", "red", "another shape", 12)
+_LEFT = Sign("<", "red", "only left", 13)
+_RIGHT = Sign(">", "red", "only right", 14)
+_ODD = Sign("!", "bold red", "NaN or infinity on one side only", 15)
 
 _SIGNS = {
     DiffKind.IDENTICAL: IDENTICAL,
@@ -73,6 +75,8 @@ def sign_of(tensor: TensorDiff) -> Sign:
         return _ODD
     if tensor.kind is not DiffKind.CHANGED:
         return _SIGNS[tensor.kind]
+    if change is not None and (change.from_zero or change.to_zero):
+        return _ZERO
     share = change.relative_rms if change is not None else None
     if share is None:  # without a finite norm the change may be of any size
         return _LEVELS[-1][1]
@@ -90,6 +94,15 @@ class _Group:
     def blocks(self) -> List[int]:
         """The numbers of all blocks, in order."""
         return sorted({block for row in self.cells.values() for block in row})
+
+
+def is_telling(comparison: Comparison) -> bool:
+    """Whether a map shows more than one thing, and of blocks."""
+    if all(place.block is None for place in comparison.map.places):
+        return False
+    signs = map(sign_of, comparison.tensors)
+    first = next(signs, None)
+    return any(sign is not first for sign in signs)
 
 
 def write_map(page: Page, comparison: Comparison) -> None:

@@ -1,89 +1,101 @@
-"""The numbers of a change as text."""
+"""The numbers of a change as text, for people: few digits, and nothing that means nothing."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
-from ckpttool.findings.text import count
-
 if TYPE_CHECKING:
     from ckpttool.comparison.result import Change, Element, Largest
 
-
-# Significant digits of values: for reading; to tell any two float32 apart; any two float64.
-_DIGITS = (6, 9, 17)
-
-
-def lines_of(change: Change) -> list[str]:
-    """Return the numbers of one tensor in a few lines."""
-    lines = [", ".join(_extent(change))]
-    lines += _largest("largest difference", change.max_abs)
-    lines += _largest("largest relative difference", change.max_rel)
-    if change.max_ulp is not None:
-        lines[-1] += f"; {change.max_ulp:,} ULP"
-    odd = ", ".join(_odd(change))
-    return [*lines, odd] if odd else lines
-
-
-def _extent(change: Change) -> list[str]:
-    share = percent(change.changed / max(change.elements, 1))
-    told = [f"{change.changed:,} of {change.elements:,} elements ({share})"]
-    if change.outside is not None:
-        told.append(f"{change.outside:,} outside of the tolerance")
-    if change.rms is not None:
-        told.append(f"RMS {change.rms:.3g}")
-        if change.relative_rms is not None:
-            told[-1] += f" ({percent(change.relative_rms)} of the values')"
-    if change.cosine is not None:
-        told.append(f"cosine {change.cosine:.7g}")
-    if change.norm_change is not None:
-        told.append(f"norm {100 * change.norm_change:+.3g} %")
-    return told
+# Significant digits of values: for reading; to tell float16, float32 and float64 apart.
+_DIGITS = (4, 6, 9, 17)
+# A share of changed elements below this is told as their number, if that is short.
+_FEW, _SHORT = 0.01, 10_000
+# A share above this would be rounded to 100 %.
+_NEARLY_ALL = 0.995
+# Shares in percent that are smaller are not told apart.
+_LEAST = 1e-7
+# A distance in ULPs tells of roundings if it is a few, or if the difference is tiny.
+_ROUNDINGS, _MOST_ULPS, _TINY = 4, 1000, 1e-3
 
 
 def percent(share: float) -> str:
     """Return a share in percent; 0 and 100 stand for nothing and all, never for a rounded share."""
     if share in (0.0, 1.0):
         return f"{100 * share:.0f} %"
-    # what .2f would not round to 0.00 or 100.00; a change can be larger than the values
-    if 0.00005 <= share < 0.99995 or share > 1.0:
-        return f"{100 * share:.3g} %" if share < 0.1 or share > 1.0 else f"{100 * share:.2f} %"
+    # what .2f would not round to 0.00 or 100.00
+    if 0.00005 <= share < 0.99995:
+        return f"{100 * share:.3g} %" if share < 0.1 else f"{100 * share:.2f} %"
     return "< 0.01 %" if share < 0.5 else "> 99.99 %"
 
 
-def _largest(label: str, largest: Largest | None) -> list[str]:
-    if largest is None or not largest.value:
-        return []
-    left, right = _apart(largest.left, largest.right)
-    return [f"{label} {_number(largest.value)} at {list(largest.at)}: {left} -> {right}"]
+def relative(share: float) -> str:
+    """Return a relative change in percent, with two digits: ``4.4 %``, ``0.00012 %``."""
+    if not share:
+        return "0 %"
+    if share < _LEAST:
+        return f"< {100 * _LEAST:.5f} %"
+    if share >= 0.095:  # two digits and more before the point
+        return f"{100 * share:.0f} %"
+    digits = 1 - math.floor(math.log10(100 * share))
+    return f"{100 * share:.{digits}f} %"
+
+
+def elements(changed: int, total: int) -> str:
+    """Return how many elements changed: ``all``, a share, or their number where it is small."""
+    if changed == total:
+        return "all"
+    share = changed / max(total, 1)
+    if changed < _SHORT and share < _FEW:
+        return f"{changed:,}"
+    return f"{100 * share:.3g} %" if share < _NEARLY_ALL else percent(share)
+
+
+def largest(change: Change) -> str:
+    """Return the largest difference, in ULPs too where they tell something."""
+    peak = change.max_abs
+    if peak is None:
+        return ""
+    if not peak.value:
+        # signs of zero, or the bits of NaN
+        return "" if change.odd else "bits only"
+    told = number(peak.value, 3)
+    ulps = change.max_ulp
+    if ulps is None or not is_rounding(change):
+        return told
+    return f"{told} ({ulps:,} ULP)"
+
+
+def is_rounding(change: Change) -> bool:
+    """Whether the distance in ULPs tells something: a few of them, or tiny differences."""
+    if not change.max_ulp:
+        return False
+    tiny = change.max_rel is not None and change.max_rel.value < _TINY
+    return change.max_ulp <= _ROUNDINGS or (tiny and change.max_ulp < _MOST_ULPS)
+
+
+def place(peak: Largest | None) -> str:
+    """Return where the largest difference is, and both values."""
+    if peak is None or not peak.value:
+        return ""
+    left, right = _apart(peak.left, peak.right)
+    return f"{left} -> {right} at {list(peak.at)}"
 
 
 def _apart(left: Element, right: Element) -> tuple[str, str]:
     """Return two values with as many digits as it takes to see that they differ."""
     for digits in _DIGITS:
-        told = _number(left, digits), _number(right, digits)
+        told = number(left, digits), number(right, digits)
         if told[0] != told[1]:
             break
     return told
 
 
-def _number(value: Element, digits: int = 6) -> str:
+def number(value: Element, digits: int = 6) -> str:
+    """Return a value with as many significant digits."""
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, complex) or math.isfinite(value):
         return f"{value:.{digits}g}"
     return str(value)
-
-
-def _odd(change: Change) -> list[str]:
-    told = []
-    for word, vanishing, appearing in (
-        ("NaN", change.nan_left, change.nan_right),
-        ("infinity", change.infinite_left, change.infinite_right),
-    ):
-        if appearing:
-            told.append(f"{word} appears in {count(appearing, 'element')}")
-        if vanishing:
-            told.append(f"{word} vanishes from {count(vanishing, 'element')}")
-    return told

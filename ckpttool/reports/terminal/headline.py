@@ -34,7 +34,11 @@ VERDICTS = {
 
 
 def write_headline(
-    page: Page, sign: Sign, paths: Sequence[str], facts: Iterable[Union[str, Text]] = ()
+    page: Page,
+    sign: Sign,
+    paths: Sequence[str],
+    facts: Iterable[Union[str, Text]] = (),
+    between: str = " | ",
 ) -> None:
     """Write the first line on a file or a pair.
 
@@ -43,16 +47,21 @@ def write_headline(
         sign: how the verdict looks.
         paths: one or two, as the caller named them; they are escaped here.
         facts: a few words each, the most important first, escaped; empty ones are left out.
+        between: what stands between two paths.
     """
-    page.line(headline(page, sign, paths, facts), 0, 2)
+    page.line(headline(page, sign, paths, facts, between), 0, 2)
 
 
 def headline(
-    page: Page, sign: Sign, paths: Sequence[str], facts: Iterable[Union[str, Text]] = ()
+    page: Page,
+    sign: Sign,
+    paths: Sequence[str],
+    facts: Iterable[Union[str, Text]] = (),
+    between: str = " | ",
 ) -> Text:
     """Return the line that :func:`write_headline` writes."""
     text = sign_text(page, sign).append(" ")
-    text.append(" | ".join(map(printable, paths)), "bold")
+    text.append(between.join(map(printable, paths)), "bold")
     told = joined(page, facts)
     return text.append("  ").append_text(told) if told else text
 

@@ -1,40 +1,38 @@
-"""A proof as text: a line for each operation, what is unexplained, what is missing, a verdict."""
+"""A proof as text: the verdict, what is unexplained or missing, what was done, the files."""
 
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING, Iterable, Iterator, Sequence, TextIO, Union
+from typing import TYPE_CHECKING, Iterable, Iterator, Sequence, TextIO
 
 from rich.text import Text
 
 from ckpttool.findings.finding import Verdict
-from ckpttool.findings.names import summarise
+from ckpttool.findings.name_rules import rules_of
 from ckpttool.findings.text import count, printable, size
 from ckpttool.proof.result import Operation, Proof, ProofOutcome
-from ckpttool.reports.terminal.facts import describe
-from ckpttool.reports.terminal.findings import write_findings
-from ckpttool.reports.terminal.page import BAD, DOUBTFUL, GOOD, Page, styled
+from ckpttool.reports.terminal.headline import Sign, write_headline
+from ckpttool.reports.terminal.page import BAD, DOUBTFUL, GOOD, Page
+from ckpttool.reports.terminal.pair import write_files, write_findings_of, write_structure
+from ckpttool.reports.terminal.proof_reasons import write_missing, write_reasons
 
 if TYPE_CHECKING:
-    from ckpttool.findings.results import FileReport
     from ckpttool.proof.result import (
         AdapterFacts,
-        AdapterPart,
         Cast,
         Explained,
         Merging,
-        Missing,
-        Unexplained,
     )
 
-_SHOWN = 40  # lines of a list, before the rest is counted
 _PAIRS = 8  # pairs of names in a line
+_RULES = 3  # rules of names, before the rest is counted
 _LONG = 4000  # characters of names in a line
+_NOTE = 400  # characters of a note
 
 _VERDICTS = {
-    ProofOutcome.PROVEN: (GOOD, "PROVEN", "bold green"),
-    ProofOutcome.NOT_PROVEN: (BAD, "NOT PROVEN", "bold red"),
-    ProofOutcome.CANNOT_TELL: (DOUBTFUL, "CANNOT TELL", "bold yellow"),
+    ProofOutcome.PROVEN: Sign(GOOD, "PROVEN", "bold green"),
+    ProofOutcome.NOT_PROVEN: Sign(BAD, "NOT PROVEN", "bold red"),
+    ProofOutcome.CANNOT_TELL: Sign(DOUBTFUL, "CANNOT TELL", "bold yellow"),
 }
 _TITLES = {
     Operation.TIED: "tied",
@@ -47,37 +45,42 @@ _TROUBLE = {Verdict.FAIL: "cannot be trusted", Verdict.CANNOT_TELL: "cannot be j
 def write(proof: Proof, stream: TextIO) -> None:
     """Write the report."""
     page = Page(stream)
-    _write_file(page, "B", proof.made)
-    _write_file(page, "from A", proof.source, proof.digests_from)
+    sign, paths = _VERDICTS[proof.outcome], (proof.made.path, proof.source.path)
+    write_headline(page, sign, paths, _summary(proof), " from ")
+    write_findings_of(page, "B", proof.made)
+    write_findings_of(page, "A", proof.source)
     for adapter in proof.adapters:
-        _write_adapter(page, adapter)
-    for fact in proof.structure:
-        told = f"{printable(fact.left)} -> {printable(fact.right)}"
-        page.row(fact.name, Text(told), 2, max(len(fact.name) + 4, 15))
+        write_findings_of(page, "adapter", adapter.file)
+    write_reasons(page, "unexplained", proof.unexplained)
+    write_missing(page, proof.not_allowed, "missing from B")
+    write_reasons(page, "parts of the adapter that are not merged", proof.unmerged)
+    allowed = [one for one in proof.missing if one.allowed]
+    write_missing(page, allowed, "missing from B, as allowed")
+    _write_facts(page, proof)
+
+
+def _write_facts(page: Page, proof: Proof) -> None:
+    page.blank()
     for operation, number in proof.counts.items():
         if number:
             _write_operation(page, operation, number, proof.explained)
-    unexplained, unmerged = proof.unexplained, proof.unmerged
-    _write_reasons(page, f"unexplained: {count(len(unexplained), 'tensor')} of B", unexplained)
-    _write_missing(page, proof.missing)
-    _write_reasons(page, f"not merged: {count(len(unmerged), 'part')} of the adapter", unmerged)
-    page.blank()
-    _write_verdict(page, proof)
-
-
-def _write_file(page: Page, label: str, file: FileReport, listed: str | None = None) -> None:
-    text = styled(printable(file.path), "bold")
-    if listed is not None:
-        text.append(f": {listed}, digests of {count(file.tensors or 0, 'tensor')} alone")
-    elif file.format is not None:
-        text.append(f": {describe(file)}")
-    page.row(label, text, 0, 8)
-    if file.findings:
-        write_findings(page, file.findings)
+    if proof.digests_from is None:
+        write_files(page, ("B", "from A"), (proof.made, proof.source))
+    else:
+        write_files(page, ("B",), (proof.made,))
+        listed = f"{proof.digests_from}, digests of {count(proof.source.tensors or 0, 'tensor')}"
+        page.row("from A", Text(f"{listed} alone"))
+    for adapter in proof.adapters:
+        _write_adapter(page, adapter)
+    write_structure(page, proof.structure, " -> ", described=proof.digests_from is None)
+    if proof.receipt is not None:
+        page.row("receipt", Text(printable(proof.receipt)))
+    for note in proof.notes:
+        page.row("not checked", Text(printable(note, _NOTE)))
 
 
 def _write_adapter(page: Page, adapter: AdapterFacts) -> None:
-    text = styled(printable(adapter.file.path), "bold")
+    text = Text(printable(adapter.file.path))
     if adapter.file.format is not None:
         told = [f"{adapter.file.format}, {size(adapter.file.size or 0)}"]
         told.append(count(adapter.modules, "module"))
@@ -86,11 +89,9 @@ def _write_adapter(page: Page, adapter: AdapterFacts) -> None:
         if adapter.whole:
             told.append(f"{count(adapter.whole, 'tensor')} to put in A's place")
         text.append(f": {'; '.join(told)}")
-    page.row("adapter", text, 0, 8)
+    page.row("adapter", text)
     for note in adapter.notes:
-        page.line(Text(printable(note, _LONG)), 8)
-    if adapter.file.findings:
-        write_findings(page, adapter.file.findings)
+        page.row("", Text(printable(note, _LONG)))
 
 
 def _listed(numbers: Sequence[float]) -> str:
@@ -125,12 +126,22 @@ def _details(operation: Operation, chosen: Sequence[Explained]) -> Iterator[str]
     named = [one for one in chosen if not one.by_content]
     found = [one for one in chosen if one.by_content]
     if operation is not Operation.IDENTICAL and named:
-        first = "" if len(named) == 1 else " first"
-        yield f"{_pair(named[0])}{first}"
+        yield from _rules(named)
     if found:
         pairs = ", ".join(map(_pair, found[:_PAIRS]))
         rest = f" and {len(found) - _PAIRS:,} more" if len(found) > _PAIRS else ""
         yield f"{count(len(found), 'tensor')} by content, {pairs}{rest}"
+
+
+def _rules(named: Sequence[Explained]) -> Iterator[str]:
+    """Yield what turns the names of A into those of B, the most frequent first."""
+    pairs = [(" + ".join(one.sources), " + ".join(one.names)) for one in named]
+    rules = sorted(rules_of(pairs).items(), key=lambda item: -len(item[1]))
+    for rule, alike in rules[:_RULES]:
+        number = f"{len(alike):,} of them " if len(rules) > 1 < len(alike) else ""
+        yield f"{number}{printable(rule.left, 400)} -> {printable(rule.right, 400)}"
+    if len(rules) > _RULES:
+        yield f"and {sum(len(alike) for _, alike in rules[_RULES:]):,} more"
 
 
 def _merges(chosen: Sequence[Explained]) -> Iterator[str]:
@@ -194,58 +205,6 @@ def _casts(casts: Iterable[Cast]) -> Iterator[str]:
         yield f"{source} -> {target}, to nearest, ties to even{told}"
 
 
-def _write_reasons(
-    page: Page, title: str, parts: Sequence[Union[Unexplained, AdapterPart]]
-) -> None:
-    """Write the names of what is in a proof's way, by reasons; nothing if there is nothing."""
-    if not parts:
-        return
-    page.blank()
-    page.line(Text(title, style="bold"), 2)
-    groups: dict[str, list[str]] = {}
-    for one in parts:
-        groups.setdefault(one.reason, []).append(one.name)
-    for reason, names in list(groups.items())[:_SHOWN]:
-        sign = styled(f"{page.sign(BAD)} ", "red")
-        shown = [name for name in names if name]  # what is said of an adapter may have no name
-        if shown:
-            sign.append(printable(summarise(shown, _SHOWN), _LONG), "bold")
-            sign.append(": ")
-        page.line(sign.append(printable(reason, _LONG)), 4, 8)
-    if len(groups) > _SHOWN:
-        rest = sum(map(len, list(groups.values())[_SHOWN:]))
-        page.line(Text(f"and {rest:,} more (--format json lists all)"), 4)
-
-
-def _write_missing(page: Page, missing: Sequence[Missing]) -> None:
-    for allowed in (False, True):
-        chosen = [one for one in missing if one.allowed is allowed]
-        if not chosen:
-            continue
-        page.blank()
-        end = ", as allowed" if allowed else ""
-        head = f"missing from B: {count(len(chosen), 'tensor')} of A{end}"
-        page.line(Text(head, style="bold"), 2)
-        alone = [one.name for one in chosen if one.same_as is None]
-        if alone:
-            page.line(Text(printable(summarise(alone, _SHOWN), _LONG)), 4, 6)
-        ties = [f"{one.name} (the same tensor as {one.same_as})" for one in chosen if one.same_as]
-        for tie in ties[:_SHOWN]:
-            page.line(Text(printable(tie, _LONG)), 4, 6)
-        if len(ties) > _SHOWN:
-            page.line(Text(f"and {len(ties) - _SHOWN:,} more"), 4)
-
-
-def _write_verdict(page: Page, proof: Proof) -> None:
-    sign, word, style = _VERDICTS[proof.outcome]
-    text = styled(f"{page.sign(sign)} {word}", style)
-    text.append(f" {printable(proof.made.path)} from {printable(proof.source.path)}: ")
-    text.append("; ".join(_summary(proof)))
-    page.line(text, 0, 2)
-    if proof.receipt is not None:
-        page.line(Text(f"receipt {printable(proof.receipt)}"), 2)
-
-
 def _summary(proof: Proof) -> list[str]:
     files = [("B", proof.made), ("A", proof.source)]
     files += [("the adapter", one.file) for one in proof.adapters]
@@ -254,12 +213,12 @@ def _summary(proof: Proof) -> list[str]:
     ]
     explained = sum(len(one.names) for one in proof.explained)
     total = explained + len(proof.unexplained)
-    if total or not told:
-        told.append(f"{explained:,} of {count(total, 'tensor')} of B explained by A")
+    if total and explained == total:
+        told.append(f"{'the only tensor' if total == 1 else f'all {total:,} tensors'} explained")
+    elif total or not told:
+        told.append(f"{explained:,} of {count(total, 'tensor')} explained")
     if proof.not_allowed:
         told.append(f"{count(len(proof.not_allowed), 'tensor')} of A missing")
     if proof.unmerged:
         told.append(f"{count(len(proof.unmerged), 'part')} of the adapter not merged")
-    if proof.notes:
-        told.append(f"not looked at: {printable('; '.join(proof.notes), 400)}")
     return told

@@ -107,7 +107,7 @@ def test_the_largest_difference_is_told(tmp_path: Path) -> None:
     (changed,) = [one for one in verify(path, source).findings if one.rule.code == "AGN005"]
     assert changed.message == "4 tensors differ from a.safetensors's"
     assert changed.found is not None
-    assert changed.found.endswith("elements differ, by up to 0.5")
+    assert changed.found.endswith("elements differs, by up to 0.5")
 
 
 # --- the other checkpoint ----------------------------------------------------------------
@@ -577,7 +577,7 @@ def test_what_is_not_finite_is_counted(tmp_path: Path) -> None:
 
     source, path = held.written(tmp_path, held.Held(held.with_one(held.Q, spoilt)))
     (changed,) = [one for one in verify(path, source).findings if one.rule.code == "AGN005"]
-    assert changed.found == "1 of 16 elements differ, 1 of them not finite"
+    assert changed.found == "1 of 16 elements differs; 1 NaN in the file only"
 
 
 def test_the_state_dict_of_the_other_checkpoint_is_told_and_can_be_chosen(tmp_path: Path) -> None:

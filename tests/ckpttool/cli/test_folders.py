@@ -294,7 +294,7 @@ def lock(release: Path) -> str:
     built.saved(release, built.retrained, "second.pth")
     done = invoke("lock", "--model", "tiny", "--no-forward", "release", "-o", "ckpttool.lock")
     assert done.code == 0, done.err
-    assert "1 other file known" in done.out.splitlines()[-1]
+    assert "1 other file known" in done.out.splitlines()[0]
     return "ckpttool.lock"
 
 

@@ -11,7 +11,7 @@ import click
 import pytest
 
 from ckpttool.cli.choices import BadValue
-from ckpttool.cli.option_kinds import Pixels, Size
+from ckpttool.cli.option_kinds import Pixels, Size, Top
 from tests.builders.repository import ROOT
 from tests.builders.safetensors import file
 
@@ -67,3 +67,20 @@ def test_a_size_has_a_unit() -> None:
     with pytest.raises(BadValue) as caught:
         Size().convert("5", None, None)
     assert caught.value.tips == ("Did you mean 5GB?",)
+
+
+@pytest.mark.parametrize(("text", "number"), [("0", 0), ("12", 12), ("all", Top.ALL)])
+def test_a_list_is_as_long_as_it_is_asked_to_be(text: str, number: int) -> None:
+    assert Top().convert(text, None, None) == number
+
+
+@pytest.mark.parametrize("text", ["-1", "x", "", "1.5", "9" * 5000])
+def test_a_length_that_is_no_number_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter):
+        Top().convert(text, None, None)
+
+
+def test_the_word_for_all_is_completed() -> None:
+    context, option = click.Context(click.Command("x")), click.Option(["--top"])
+    assert [item.value for item in Top().shell_complete(context, option, "a")] == ["all"]
+    assert Top().shell_complete(context, option, "1") == []

@@ -61,9 +61,14 @@ def swapped(tensor: TensorDiff) -> TensorDiff:
             nan_right=change.nan_left,
             infinite_left=change.infinite_right,
             infinite_right=change.infinite_left,
+            norm_left=change.norm_right,
+            norm_right=change.norm_left,
         )
     kind = REVERSED.get(tensor.kind, tensor.kind)
-    other = tensor._replace(kind=kind, left=tensor.right, right=tensor.left, change=change)
+    rounded = {"left": "right", "right": "left", None: None}[tensor.rounded]
+    other = tensor._replace(
+        kind=kind, left=tensor.right, right=tensor.left, change=change, rounded=rounded
+    )
     named = other.left or other.right
     return other._replace(name=named.names[0]) if named else other
 

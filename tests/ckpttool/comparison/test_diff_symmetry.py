@@ -87,6 +87,8 @@ def turned(value: Any) -> Any:
         found["class"] = other_side(found["class"])
         side = found["left"] or found["right"]
         found["name"] = side["names"][0] if side else found["name"]
+    if found.get("rounded") is not None:
+        found["rounded"] = other_side(found["rounded"])
     if found.get("norm_change") is not None:
         found["norm_change"] = -found["norm_change"]
     return found

@@ -82,7 +82,7 @@ def test_everything_that_goes_and_comes_is_listed(
 
 @pytest.mark.parametrize("files", SIZES, ids=["one file", "two", "four"])
 @pytest.mark.parametrize("dry", [False, True])
-def test_the_last_line_names_a_file_that_is_there(
+def test_the_first_line_names_a_file_that_is_there(
     source: Path, files: tuple[str, ...], dry: bool
 ) -> None:
     convert(source, files)
@@ -91,8 +91,8 @@ def test_the_last_line_names_a_file_that_is_there(
     told = runner().invoke(
         main, ["convert", str(source), "--to", "safetensors", "--force", *options]
     )
-    last = told.stdout.rstrip().split("\n")[-1]
-    named = Path(last.partition(" -> ")[2].partition(": ")[0])
+    first = told.stdout.split("\n")[0]
+    named = Path(first.partition(" -> ")[2].partition("  ")[0])
     assert named.exists()
     assert named.name == (INDEX if len(files) > 1 else "model.safetensors")
 
@@ -170,3 +170,14 @@ def test_nothing_is_said_to_be_replaced_where_nothing_was(source: Path) -> None:
     assert [file[field] for field in ("replaced", "removed", "cleaned", "findings")] == [[]] * 4
     assert "replace" not in text
     assert "remove" not in text
+
+
+def test_the_first_line_counts_what_is_replaced_and_removed(source: Path) -> None:
+    convert(source, TWO)
+    out = str(source.parent / "out" / "model.safetensors")
+    given = ["convert", str(source), "--to", "safetensors", "-o", out, "--force"]
+    planned = runner().invoke(main, [*given, "--dry-run"]).stdout.splitlines()
+    done = runner().invoke(main, given).stdout.splitlines()
+    assert "files to remove" in planned[0]
+    assert "files removed" in done[0]
+    assert sum(line.startswith("  removed") for line in done) > 1

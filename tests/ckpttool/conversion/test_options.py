@@ -91,12 +91,25 @@ def test_a_folder_takes_the_result_under_its_own_name(tmp_path: Path) -> None:
     [
         pytest.param("-", "pipe", id="standard output"),
         pytest.param("no/such/folder/", "no such folder", id="a folder that is missing"),
-        pytest.param("model.pth", "says pth", id="the suffix of another kind"),
+        pytest.param("model.pth", "says torch", id="the suffix of another target"),
+        pytest.param("model.BIN", "says torch", id="another suffix of it"),
+        pytest.param("model.pth.tar", "says torch", id="a suffix of two parts"),
+        pytest.param("model.gguf", "says GGUF", id="a format that is not written"),
+        pytest.param("model.tar", "says an archive", id="an archive"),
+        pytest.param("model.json", "says text", id="a document"),
     ],
 )
 def test_outputs_that_cannot_be_meant_are_refused(output: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         destination("model.pt", ConvertOptions("safetensors", output))
+
+
+@pytest.mark.parametrize(
+    ("to", "output"),
+    [("safetensors", "model"), ("safetensors", "a.v2"), ("pth", "a.bin"), ("pth", "A.CKPT")],
+)
+def test_a_name_that_promises_nothing_else_is_taken(to: str, output: str) -> None:
+    assert destination("model.pt", ConvertOptions(to, output)) == output
 
 
 def test_a_batch_may_hold_what_becomes_another_name() -> None:

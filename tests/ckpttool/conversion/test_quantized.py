@@ -151,7 +151,9 @@ def test_what_was_not_cast_is_counted_and_named_everywhere(tmp_path: Path) -> No
     arguments = ["convert", saved(tmp_path, state), "--to", "safetensors", "--no-sync", "--force"]
     arguments += ["--dtype", "bfloat16", "--dtype-except-quantized", "--receipt", str(receipt)]
     text = runner().invoke(main, arguments).stdout
-    assert f"{len(state) - len(plain)} tensors of quantized weights or beside them: model" in text
+    number = f"{len(state) - len(plain)} tensors of quantized weights or beside them not cast"
+    assert text.splitlines()[0].endswith(f" · {number}")
+    assert "  not cast     model" in text
     told = json.loads(runner().invoke(main, [*arguments, "--format", "json"]).stdout)
     expected = [name for name in state if name not in plain]
     assert told["files"][0]["not_cast"] == expected

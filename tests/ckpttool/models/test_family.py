@@ -21,8 +21,9 @@ from ckpttool.models.coverage import cover
 from ckpttool.models.families import FAMILIES, models
 from ckpttool.models.families.mae import MAE
 from ckpttool.models.schema import schema_of
-from ckpttool.reports.terminal import diff_text
+from ckpttool.reports.terminal.diff_map import write_map
 from ckpttool.reports.terminal.facts import coverage_text
+from ckpttool.reports.terminal.page import Page
 from ckpttool.verification.checks import architecture, meaning, siblings
 from tests.builders import evidence as built
 from tests.builders.families import NAMES, RUNNING_TOY, TOY, toy_input, toy_state
@@ -220,15 +221,18 @@ def test_the_map_is_drawn_in_the_words_of_the_family() -> None:
     tensors = tuple(map(same, (*NAMES, "layers.0.calm.bias", "layers.0.other.bias")))
     changed = (tensors[0]._replace(kind=DiffKind.SHAPE, same=False), *tensors[1:])
     file = FileReport("a.pth", Verdict.PASS, ())
-    stream = io.StringIO()
-    drawn = Comparison(file, file, Outcome.DIFFERENT, changed, map=map_of(changed, TOY))
-    diff_text.write(drawn, stream)
-    lines = [" ".join(line.split()) for line in stream.getvalue().splitlines()]
+    lines = drawn(Comparison(file, file, Outcome.DIFFERENT, changed, map=map_of(changed, TOY)))
     start, end = lines.index("body"), lines.index(". identical s another shape")
     assert lines[start : end - 1] == [
         *("body", "blocks 0", "norms .", "mixing . .", "other .", "s lens"),
         *("", "head", "blocks 0", "mixing .", ". out"),
     ]
+
+
+def drawn(comparison: Comparison) -> list[str]:
+    stream = io.StringIO()
+    write_map(Page(stream), comparison)
+    return [" ".join(line.split()) for line in stream.getvalue().splitlines()]
 
 
 # --- through the public functions ----------------------------------------------------------
@@ -333,7 +337,7 @@ def test_diff_draws_the_rows_of_the_family_of_either_side() -> None:
         found = ckpttool.diff(left, right)
         assert found.map is not None
         assert found.map.rows == tuple(TOY.rows), (left, right)
-        lines = [" ".join(line.split()) for line in told(found).splitlines()]
+        lines = drawn(found)
         assert {"body", "head"} <= set(lines)
         assert any(line.startswith("mixing ") for line in lines)
 

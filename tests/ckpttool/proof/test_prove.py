@@ -328,7 +328,7 @@ def test_a_file_that_changes_meanwhile_proves_nothing(tmp_path: Path, which: str
 def test_what_differs_in_no_number_is_told_without_one(tmp_path: Path) -> None:
     zeros = torch.tensor([1.0, 0.0])
     proof = prove(tmp_path, {"w": zeros}, {"w": torch.tensor([1.0, -0.0])})
-    assert [one.reason for one in proof.unexplained] == ["1 of 2 elements differ from A's"]
+    assert [one.reason for one in proof.unexplained] == ["1 of 2 elements differs from A's"]
 
 
 def test_of_a_file_without_tensors_nothing_is_proven(tmp_path: Path) -> None:
@@ -357,10 +357,9 @@ def test_the_report_has_a_line_for_each_operation_and_what_is_left(tmp_path: Pat
     lines = [line.strip() for line in text.splitlines()]
     assert any(line.startswith("renamed") and "7 tensors" in line for line in lines)
     assert any("float32 -> float16, to nearest, ties to even" in line for line in lines)
-    assert "unexplained: 1 tensor of B" in lines
-    assert "missing from B: 1 tensor of A" in lines
-    assert lines[-1].startswith("✗ NOT PROVEN")
-    assert "7 of 8 tensors of B explained by A; 1 tensor of A missing" in lines[-1]
+    assert lines[0].startswith("✗ NOT PROVEN")
+    assert lines[0].endswith("  7 of 8 tensors explained · 1 tensor of A missing")
+    assert lines.index("unexplained") < lines.index("missing from B")
 
 
 def test_a_model_is_proven_from_its_training_run(tmp_path: Path, tiny: str) -> None:
@@ -368,3 +367,35 @@ def test_a_model_is_proven_from_its_training_run(tmp_path: Path, tiny: str) -> N
     source = pairs.save(tmp_path, "run.pth", {"model": model, "epoch": 3})
     save_file({k: v.clone() for k, v in model.items()}, tmp_path / "b.safetensors")
     assert ckpttool.prove(tmp_path / "b.safetensors", source).outcome is ProofOutcome.PROVEN
+
+
+def test_many_that_differ_are_a_table_the_largest_difference_first(tmp_path: Path) -> None:
+    state = {f"layers.{number}.w": torch.ones(4) for number in range(30)}
+    after = {name: value + number for number, (name, value) in enumerate(state.items())}
+    lines = [line.strip() for line in ckpttool.render(prove(tmp_path, state, after)).splitlines()]
+    start = lines.index("29 differ from A's:")
+    assert lines[start + 1].split() == ["tensor", "shape", "elements", "largest", "difference"]
+    assert lines[start + 2].split() == ["✗", "layers.29.w", "[4]", "all", "29"]
+    assert "and 9 more (--format json lists all)" in lines
+
+
+def test_few_that_differ_are_told_in_sentences(tmp_path: Path) -> None:
+    state = {"a": torch.ones(4), "b": torch.ones(4)}
+    proof = prove(tmp_path, state, {name: value + 1 for name, value in state.items()})
+    assert "✗ a, b: 4 of 4 elements differ from A's, by up to 1" in ckpttool.render(proof)
+    found = proof.to_dict()["unexplained"][0]["differing"]
+    assert found == {"changed": 4, "elements": 4, "other": "A's", "largest": 1.0}
+
+
+def test_nan_of_b_is_told(tmp_path: Path) -> None:
+    proof = prove(tmp_path, {"a": torch.ones(4)}, {"a": torch.tensor([1, 1, 1, float("nan")])})
+    assert proof.unexplained[0].reason == "1 of 4 elements differs from A's; 1 NaN in B only"
+    assert proof.unexplained[0].differing is None
+
+
+def test_one_rule_stands_for_all_names_that_it_changed(tmp_path: Path) -> None:
+    state = {f"layers.{number}.w": torch.rand(4) for number in range(30)}
+    text = ckpttool.render(
+        prove(tmp_path, state, {f"net.{name}": value for name, value in state.items()})
+    )
+    assert "30 tensors: * -> net.*" in text

@@ -48,15 +48,21 @@ def test_unchanged_files_are_one_line(tmp_path: Path) -> None:
     assert result.exit_code == 0
     (line,) = result.output.splitlines()
     assert "SAME" in line
-    assert "8 identical of 8 tensors" in line
+    assert line.endswith("  all 8 tensors identical")
 
 
 def test_the_largest_changes_are_listed_and_the_rest_counted(tmp_path: Path) -> None:
     paths = pairs.written(tmp_path, lambda s: {k: v + n for n, (k, v) in enumerate(s.items())})
     output = run("diff", "--top", "2", *paths).output
-    assert "changed: 7 tensors" in output
-    assert "and 5 more (--top shows them)" in output
-    assert "7 changed, 1 identical of 8 tensors" in output
+    assert output.splitlines()[0].endswith("  7 of 8 tensors changed")
+    assert "and 5 more (--top N or --top all lists them)" in output
+
+
+def test_all_are_listed_on_demand(tmp_path: Path) -> None:
+    paths = pairs.written(tmp_path, lambda s: {k: v + n for n, (k, v) in enumerate(s.items())})
+    output = run("diff", "--top", "all", *paths).output
+    assert "--top" not in output
+    assert sum(" at [" in line for line in output.splitlines()) == 7
 
 
 @pytest.mark.parametrize(
@@ -111,8 +117,8 @@ def test_state_and_structure_are_shown(tmp_path: Path) -> None:
     output = run("diff", left, right).output
     assert "epoch: 3 -> 4" in output
     assert "extra: absent -> [1]" in output
-    assert "2 entries differ beside them" in output
-    assert "beside the weights 2 identical of 2 tensors" in output
+    told = "beside the weights all 2 tensors identical, 2 values differ"
+    assert output.splitlines()[0].endswith(told)
 
 
 @pytest.mark.parametrize(
@@ -349,7 +355,7 @@ def test_git_diff_shows_text_that_was_converted(repository: Path) -> None:
 @needs_git
 def test_git_diff_shows_the_report(repository: Path) -> None:
     output = git(repository, "diff", diff__ckpttool__command=f"{OURS} git-diff")
-    assert "DIFFERENT a/w.pth | b/w.pth: 1 changed, 7 identical of 8 tensors" in output
+    assert "DIFFERENT a/w.pth | b/w.pth  1 of 8 tensors changed" in output
     assert "blocks.1.attn.qkv.weight" in output
 
 
@@ -374,7 +380,7 @@ def test_git_difftool_runs_diff(repository: Path) -> None:
         "difftool__prompt": "false",
     }
     output = git(repository, "difftool", "--tool=ckpttool", **settings)
-    assert "1 changed, 7 identical of 8 tensors" in output
+    assert "1 of 8 tensors changed" in output
 
 
 def test_git_diff_of_what_is_not_merged(tmp_path: Path) -> None:

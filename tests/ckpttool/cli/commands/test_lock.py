@@ -90,13 +90,13 @@ def test_an_earlier_lock_is_not_replaced_without_a_word(
     tmp_path: Path, tiny: str, sound: str
 ) -> None:
     path = str(tmp_path / "ckpttool.lock")
-    last = [
-        run("lock", "--model", tiny, "--no-forward", sound, "-o", path).stdout.split("\n")[-2]
+    first = [
+        run("lock", "--model", tiny, "--no-forward", sound, "-o", path).stdout.split("\n")[0]
         for _ in range(2)
     ]
-    assert [line.partition(path)[2] for line in last] == [
-        "",
-        ", in place of the lock file that stood there",
+    assert [line.partition(path)[2] for line in first] == [
+        "  1 checkpoint",
+        "  1 checkpoint · in place of the lock file that stood there",
     ]
 
 
