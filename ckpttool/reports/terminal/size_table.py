@@ -97,8 +97,8 @@ def _widths(rows: Sequence[SizeRow], width: int | None) -> _Widths | None:
 def _head(widths: _Widths) -> str:
     parameters = f"{'parameters':>{widths.parameters}}  " if widths.parameters else ""
     share = f"  {'share':>{widths.share}}" if widths.share else ""
-    size = f"{'bytes':>{widths.sizes - widths.each}}{'':{widths.each}}"
-    return f"{'':{widths.names}}  {'':{widths.what}}  {parameters}{size}{share}"
+    size = f"{'bytes':>{widths.sizes - widths.each}}{' ' * widths.each}"
+    return f"{' ' * widths.names}  {' ' * widths.what}  {parameters}{size}{share}"
 
 
 def _line(page: Page, row: SizeRow, widths: _Widths) -> Text:

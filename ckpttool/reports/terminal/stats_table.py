@@ -132,7 +132,7 @@ def write_stats(page: Page, rows: Sequence[StatsRow]) -> None:
             _write_narrow(page, row)
         return
     heads = [head.rjust(_NUMBER) for head in _HEADS[:-1]] + [_HEADS[-1].rjust(len("100.0 %"))]
-    page.line(styled(f"{'':{names}}  {'':{what}}  {'  '.join(heads)}  histogram", "dim"), 2)
+    page.line(styled(f"{' ' * names}  {' ' * what}  {'  '.join(heads)}  histogram", "dim"), 2)
     for row in rows:
         text = styled(row.indented.ljust(names), "" if row.found else "bold")
         text.append(f"  {row.what.ljust(what)}")
