@@ -59,7 +59,14 @@ def _is_young(node: ast.expr) -> bool:
         return any((name, argument.arg) in YOUNGER_ARGUMENTS for argument in node.keywords)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
         return _is_not_joined(node.left) or _is_not_joined(node.right)
+    if isinstance(node, ast.FormattedValue):
+        return isinstance(node.value, ast.Constant) and _is_width(node.format_spec)
     return isinstance(node, ast.Attribute) and node.attr in YOUNGER
+
+
+def _is_width(spec: ast.expr | None) -> bool:
+    """Whether it is computed and without an alignment: for a text, not 0 before Python 3.10."""
+    return isinstance(spec, ast.JoinedStr) and isinstance(spec.values[0], ast.FormattedValue)
 
 
 def _is_not_joined(node: ast.expr) -> bool:
@@ -89,6 +96,7 @@ def test_nothing_needs_a_younger_python(path: Path) -> None:
         "Name = int | None",
         "isinstance(1, int | str)",
         "x = {'a': 1} | {'b': 2}",
+        "f\"{'':{width}}\"",
     ],
 )
 def test_what_is_younger_is_found(text: str) -> None:
@@ -105,6 +113,7 @@ def test_what_is_younger_is_found(text: str) -> None:
         "zip('a', 'b')",
         "x: int | None = 1 | 2",
         "x = {1} | set() | {name for name in 'ab'}",
+        "f\"{'':<{width}} {'':3} {'a'}\"",
     ],
 )
 def test_what_python_38_can_run_is_left_alone(text: str) -> None:
