@@ -7,6 +7,7 @@ become an annotation in a CI log.
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from typing import Iterable, Sequence
 
@@ -97,6 +98,11 @@ def rounded(number: int) -> str:
         if value < 999.95 or unit == "T":
             break
     return f"{value:.2f} {unit}" if value < 10 else f"{value:.1f} {unit}"
+
+
+def percent(part: float, whole: float) -> str:
+    """Return a share, rounded down: 100.00 % is said of the whole alone."""
+    return f"{math.floor(10_000 * part / whole) / 100:.2f} %" if whole else "0 %"
 
 
 def is_encodable(text: str) -> bool:

@@ -76,8 +76,9 @@ def render(result: Result, format: str = "text") -> str:  # noqa: A002 (as --for
     Args:
         result: what ``verify``, ``inspect``, ``diff``, ``prove``, ``convert``, ``convert_all`` or
             ``lock`` returned.
-        format: ``text``; ``json``, but for a lock; for a report of ``verify`` also ``concise``,
-            ``junit``, ``sarif``, ``github``, ``gitlab``, ``markdown`` and ``html``.
+        format: ``text`` or ``json``; ``html``, but for a listing and a proof; for a report of
+            ``verify`` also ``concise``, ``junit``, ``sarif``, ``github``, ``gitlab`` and
+            ``markdown``.
 
     Raises:
         UsageError: there is no such format for such a result, or it is no result.

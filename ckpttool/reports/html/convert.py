@@ -8,6 +8,7 @@ from ckpttool.conversion.result import PLANNED, WRITTEN
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.names import summarise
 from ckpttool.findings.text import count, printable, size
+from ckpttool.reports.counts import counts
 from ckpttool.reports.details import LONG
 from ckpttool.reports.html.facts import origin
 from ckpttool.reports.html.findings import findings_of
@@ -15,7 +16,6 @@ from ckpttool.reports.html.page import Fact, Look, Overview, Page, Part, Section
 from ckpttool.reports.html.parts import charts_of, facts_section, table_section, unchecked_of
 from ckpttool.reports.html.room import Room, rooms, written
 from ckpttool.reports.html.shown import name, parameters, whole
-from ckpttool.reports.terminal.counts import counts
 
 if TYPE_CHECKING:
     from ckpttool.conversion.result import Conversion, Conversions

@@ -6,10 +6,10 @@ import shlex
 from typing import TYPE_CHECKING, Iterator
 
 from ckpttool.findings.rules import Severity
-from ckpttool.findings.text import count, printable, size
+from ckpttool.findings.text import count, percent, printable, size
 from ckpttool.reports.details import LONG
 from ckpttool.reports.html.page import Fact
-from ckpttool.reports.html.shown import name, number, parameters, percent
+from ckpttool.reports.html.shown import name, number, parameters
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import Coverage, FileReport, ForwardSummary, ValuesSummary

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Iterable, Iterator, NamedTuple, Sequence
 
 from ckpttool.findings.text import printable
+from ckpttool.reports.counts import counts
 from ckpttool.reports.details import LONG
 from ckpttool.reports.html.facts import coverage_rows, facts, provenance, tiles
 from ckpttool.reports.html.findings import findings_of
@@ -26,7 +27,6 @@ from ckpttool.reports.html.room import Room, written
 from ckpttool.reports.html.shown import name
 from ckpttool.reports.html.tensors import Tensors, table_of
 from ckpttool.reports.html.tree_map import tree_map
-from ckpttool.reports.terminal.counts import counts
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import FileReport

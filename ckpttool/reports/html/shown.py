@@ -39,11 +39,6 @@ def whole(value: int | None) -> str:
     return "" if value is None else f"{value:,}"
 
 
-def percent(part: float, whole: float) -> str:
-    """Return a share, rounded down: 100 % is said of the whole alone."""
-    return f"{math.floor(10_000 * part / whole) / 100:.2f} %" if whole else "0 %"
-
-
 def parameters(value: int) -> str:
     """Return a number of parameters in a few characters: ``303.3 M``."""
     for limit, unit in ((10**9, "B"), (10**6, "M")):

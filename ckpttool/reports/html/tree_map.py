@@ -5,8 +5,9 @@ from __future__ import annotations
 from html import escape
 from typing import NamedTuple, Sequence
 
+from ckpttool.findings.text import percent
 from ckpttool.reports.html.room import Room, written
-from ckpttool.reports.html.shown import Drawn, name, parameters, percent, whole
+from ckpttool.reports.html.shown import Drawn, name, parameters, whole
 
 _WIDTH, _HEIGHT = 1000, 360
 _LETTER, _LINE = 8.2, 18  # of the labels, in units of the view box

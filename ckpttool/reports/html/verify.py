@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Iterator, TextIO
 
 from ckpttool.findings.inventory import Standing, account, of
 from ckpttool.findings.text import count, printable, size
+from ckpttool.reports.counts import counts, counts_of
 from ckpttool.reports.details import LONG
 from ckpttool.reports.html.findings import findings_of
 from ckpttool.reports.html.page import LOOKS, Fact, Overview, Page, Section, write_page
 from ckpttool.reports.html.parts import fitting, part_of
 from ckpttool.reports.html.room import Room, rooms, written
 from ckpttool.reports.html.shown import name
-from ckpttool.reports.terminal.counts import counts, counts_of
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import Report

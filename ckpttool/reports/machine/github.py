@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Iterator, TextIO
 from ckpttool.findings.inventory import account
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count, printable
+from ckpttool.reports.counts import counts_of
 from ckpttool.reports.details import LONG
 from ckpttool.reports.machine.located import Located, located
-from ckpttool.reports.terminal.counts import counts_of
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import Report

@@ -12,8 +12,8 @@ from ckpttool.findings.finding import Verdict
 from ckpttool.findings.inventory import Standing, account, of
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count, printable, size
+from ckpttool.reports.counts import counts, counts_of
 from ckpttool.reports.details import LONG, details_of
-from ckpttool.reports.terminal.counts import counts, counts_of
 
 if TYPE_CHECKING:
     from ckpttool.findings.finding import Finding

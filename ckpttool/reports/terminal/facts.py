@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Collection, Iterable, Sequence
 from rich.text import Text
 
 from ckpttool.findings import rules
-from ckpttool.findings.text import count, printable, size
+from ckpttool.findings.text import count, percent, printable, size
 from ckpttool.reports.details import LONG
 from ckpttool.reports.terminal.diagnosis import write_diagnosis
 from ckpttool.reports.terminal.page import styled
@@ -47,7 +47,7 @@ def write_facts(page: Page, file: FileReport) -> None:
     if file.diagnosis is not None:
         # where every tensor is the model's, the first line has said by how many names that is known
         told = file.coverage is not None and _is_plain(file.coverage)
-        more = ";" in file.diagnosis.established  # what was taken out of the names, say
+        more = ";" in file.diagnosis.established  # for example what was taken out of the names
         write_diagnosis(page, file.diagnosis, established=more or not told)
     if file.format is not None:
         page.row("file", Text(describe(file)))
@@ -196,14 +196,14 @@ def loading_text(loading: Loading, coverage: Coverage) -> Text:
     # of which model: a loader of another library, which spells names as the file does, fills more
     number = f"{loading.filled:,} of {count(loading.tensors, 'tensor')} of "
     number += printable(coverage.schema)
-    percent = _percent(loading.filled_parameters, loading.parameters)
+    share = percent(loading.filled_parameters, loading.parameters)
     text.append("fills ")
-    text.append(f"{number}, {percent} of the parameters", "" if loading.filled else "bold red")
+    text.append(f"{number}, {share} of the parameters", "" if loading.filled else "bold red")
     if loading.renamed != loading.filled:
-        percent = _percent(loading.renamed_parameters, loading.parameters)
+        share = percent(loading.renamed_parameters, loading.parameters)
         after = f"after ckpttool convert --to safetensors --layout {loading.layout}"
         text.append(
-            f"; {after if loading.layout else 'under its own names'} {loading.renamed:,}, {percent}"
+            f"; {after if loading.layout else 'under its own names'} {loading.renamed:,}, {share}"
         )
     left = list(_left_random(loading, coverage))
     if left:
@@ -222,22 +222,17 @@ def _left_random(loading: Loading, coverage: Coverage) -> Iterable[str]:
         yield printable(f"the {name}" if whole else f"{tensors:,} of the {name}")
 
 
-def _percent(part: int, whole: int) -> str:
-    # rounded down: 100.00 % is said of the whole only
-    return f"{math.floor(10_000 * part / max(whole, 1)) / 100:.2f} %"
-
-
 def against_text(against: AgainstSummary) -> Text:
     """Return how much of another checkpoint a file has, and how much of that is the same."""
     complete = (against.found, against.found_parameters) == (against.tensors, against.parameters)
-    percent = _percent(against.found_parameters, against.parameters)
+    share = percent(against.found_parameters, against.parameters)
     wrapper = "" if against.wrapper is None else f", wrapper {printable(against.wrapper)}"
     text = Text(f"{printable(against.path)}{wrapper}: ").append(
-        f"{against.found:,} of {count(against.tensors, 'tensor')}, {percent} of the parameters",
+        f"{against.found:,} of {count(against.tensors, 'tensor')}, {share} of the parameters",
         "bold green" if complete else "bold red",
     )
-    percent = _percent(against.same_parameters, against.parameters)
-    text.append(f"; the same {against.same:,}, {percent}")
+    share = percent(against.same_parameters, against.parameters)
+    text.append(f"; the same {against.same:,}, {share}")
     if against.cast:
         text.append(f", {against.cast:,} of them cast")
     if against.kind == "digests":
@@ -254,7 +249,7 @@ def _share(name: str, group: GroupCoverage) -> Text:
     else:
         told = f"{covered} of {whole}"
     told = f"{group.matched}/{group.expected} {printable(name)} tensors, {told} parameters, "
-    told += _percent(group.covered, group.parameters)
+    told += percent(group.covered, group.parameters)
     return Text().append(told, "bold green" if group.complete else "bold red")
 
 

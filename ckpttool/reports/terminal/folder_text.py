@@ -13,7 +13,7 @@ from ckpttool.findings.results import worst
 from ckpttool.findings.text import count, printable, rounded, size
 from ckpttool.reports.terminal.headline import VERDICTS, write_headline
 from ckpttool.reports.terminal.inventory import LABELS
-from ckpttool.reports.terminal.listing_facts import LISTED
+from ckpttool.reports.terminal.listing_facts import LISTED, parameters
 from ckpttool.reports.terminal.size_table import SizeRow, write_table
 
 if TYPE_CHECKING:
@@ -109,8 +109,7 @@ class FolderTree:
         yield printable(known.what) if known else ""
         yield count(len(self.listings), "checkpoint")
         yield count(self._root.tensors, "tensor")
-        number = self._root.parameters
-        yield count(number, "parameter") if number < 10_000 else f"{rounded(number)} parameters"
+        yield parameters(self._root.parameters)
         yield size(self._root.nbytes)
 
     def _rows(self, place: _Place, depth: int) -> Iterator[SizeRow]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Iterator, Sequence
 
 from rich.text import Text
 
-from ckpttool.findings.text import count, printable, size, some_of
+from ckpttool.findings.text import count, printable, rounded, size, some_of
 from ckpttool.reports.terminal.diagnosis import write_diagnosis
 from ckpttool.reports.terminal.headline import Sign
 from ckpttool.reports.terminal.page import TOLD, styled
@@ -39,6 +39,12 @@ def model_of(listing: Listing) -> str:
     if listing.file.diagnosis is not None:
         return what_it_is(listing.file)
     return printable(listing.neighbour.name) if listing.neighbour else ""
+
+
+def parameters(number: int) -> str:
+    """Return a number of parameters in words: ``303.3 M parameters``."""
+    short = rounded(number)
+    return count(number, "parameter") if short == f"{number:,}" else f"{short} parameters"
 
 
 def write_facts(page: Page, listing: Listing) -> None:

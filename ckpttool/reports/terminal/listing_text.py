@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING, TextIO, Union
 from rich.text import Text
 
 from ckpttool.findings.finding import Verdict
-from ckpttool.findings.text import count, rounded, size
+from ckpttool.findings.text import count, size
 from ckpttool.reports.terminal.findings import worst_first, write_findings
 from ckpttool.reports.terminal.headline import VERDICTS, write_headline
 from ckpttool.reports.terminal.inventory import write_inventory
 from ckpttool.reports.terminal.listing_beside import write_beside, write_names, write_unread
-from ckpttool.reports.terminal.listing_facts import LISTED, model_of, not_finite, write_facts
+from ckpttool.reports.terminal.listing_facts import (
+    LISTED,
+    model_of,
+    not_finite,
+    parameters,
+    write_facts,
+)
 from ckpttool.reports.terminal.listing_tensors import write_tensors
 from ckpttool.reports.terminal.page import Page, styled
 from ckpttool.reports.terminal.verdict import found_in
@@ -94,8 +100,7 @@ def _totals(listing: Listing) -> Iterator[Union[str, Text]]:
     if file.format is not None:
         yield model_of(listing)
         yield count(file.tensors or 0, "tensor")
-        number = file.parameters or 0
-        yield count(number, "parameter") if number < 10_000 else f"{rounded(number)} parameters"
+        yield parameters(file.parameters or 0)
         yield size(file.size or 0)
     if listing.statistics is not None:
         for what, names in not_finite(listing.statistics).items():

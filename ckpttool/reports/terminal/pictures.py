@@ -27,19 +27,17 @@ def write_reconstructions(
 
 def write_changes(page: Page, changes: Iterable[ReconstructionChange]) -> None:
     """Write a row for each image that two files reconstruct, and how the pixels were taken."""
-    told: dict[str, list[str]] = {}
+    pixels: dict[str, str] = {}  # of each side; the same for all images
     for one in changes:
         loss = f"loss {one.left.loss:.4g} and {one.right.loss:.4g}"
         apart = f"mean difference {one.mean:.3g} of 255, largest {one.largest:.3g}"
         page.row("image", Text(f"{printable(one.left.image)}: {apart}; {loss} {_where(one.left)}"))
-        told = {"left": [_pixels(one.left)], "right": [_pixels(one.right)]}
-    if not told:
-        return
-    if told["left"] == told["right"]:
-        page.row("pixels", Text(told["left"][0]))
-        return
-    for side, (text,) in told.items():
-        page.row("pixels", Text(f"{side}: {text}"))
+        pixels = {"left": _pixels(one.left), "right": _pixels(one.right)}
+    if len(set(pixels.values())) > 1:
+        for side, text in pixels.items():
+            page.row("pixels", Text(f"{side}: {text}"))
+    elif pixels:
+        page.row("pixels", Text(pixels["left"]))
 
 
 def _of(one: Reconstruction) -> str:

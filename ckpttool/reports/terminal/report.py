@@ -9,8 +9,8 @@ from rich.text import Text
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.inventory import account
 from ckpttool.findings.text import count
+from ckpttool.reports.counts import counts
 from ckpttool.reports.terminal.batch import Batch
-from ckpttool.reports.terminal.counts import counts
 from ckpttool.reports.terminal.facts import (
     untold,
     write_configuration,

@@ -109,19 +109,20 @@ def _line(page: Page, row: SizeRow, widths: _Widths) -> Text:
     each = _EACH if row.each else " " * widths.each
     text.append(f"{row.size}{each}".rjust(widths.sizes))
     if widths.share and row.share is not None:
-        text.append(f"  {_percent(row.share).rjust(widths.share)}")
+        text.append(f"  {percent_of(row.share).rjust(widths.share)}")
         text.append(f" {page.sign(_FULL) * round(row.share * widths.bar)}", "cyan")
     return text
 
 
-def _percent(share: float) -> str:
+def percent_of(share: float) -> str:
+    """Return a share from 0 to 1 in a few characters; of a very small one that it is not zero."""
     return "<0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f} %"
 
 
 def _write_narrow(page: Page, row: SizeRow) -> None:
     page.line(styled(row.indented, row.style), 2)
     each = _EACH if row.each else ""
-    share = "" if row.share is None else _percent(row.share).replace(" ", "")  # one word
+    share = "" if row.share is None else percent_of(row.share).replace(" ", "")  # one word
     facts = ", ".join(filter(None, (row.what, row.size and f"{row.size}{each}", share)))
     if facts:
         page.line(styled(facts, "dim"), 4 + 2 * row.depth)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Iterator, List, NamedTuple, Sequence, Tuple
 from rich.text import Text
 
 from ckpttool.reports.terminal.page import HEIGHTS, styled
+from ckpttool.reports.terminal.size_table import percent_of
 
 if TYPE_CHECKING:
     from ckpttool.findings.statistics import Histogram, TensorStatistics
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 _CELLS = 12  # of a histogram
 _NARROWEST = 1e-9  # cells of a bin that has a width
-_LEAST = 1e-6  # part of the fullest cell, below which a cell is empty but for rounding
 _NUMBER = len("-1.23e-05")
 _WIDEST = 60  # columns of names; a longer name moves only the rest of its own line
 _HEADS = ("min", "max", "mean", "std", "zeros")
@@ -145,7 +145,7 @@ def _cells(page: Page, found: Together) -> Text:
     if found.min is None and found.unmeasured:
         return Text(found.unmeasured, "dim")
     numbers = [_number(one).rjust(_NUMBER) for one in found[1:5]]
-    text = Text("  ".join([*numbers, _percent(found).rjust(len("100.0 %"))]))
+    text = Text("  ".join([*numbers, _zeros(found).rjust(len("100.0 %"))]))
     text.append(f"  {_spark(page, found.counts).ljust(_CELLS)}", "cyan")
     return text.append_text(_wrong(found))
 
@@ -164,7 +164,7 @@ def _write_narrow(page: Page, row: StatsRow) -> None:
     text.append(f"{_number(found.min)} to {_number(found.max)}")
     text.append(f"  mean {_number(found.mean)}  std {_number(found.std)}")
     if found.zeros:
-        text.append(f"  zeros {_percent(found)}")
+        text.append(f"  zeros {_zeros(found)}")
     page.line(text.append_text(_wrong(found)), indent + 2)
 
 
@@ -172,11 +172,10 @@ def _number(number: float | None) -> str:
     return "-" if number is None else f"{number:.3g}"
 
 
-def _percent(found: Together) -> str:
+def _zeros(found: Together) -> str:
     if found.zeros is None or not found.elements:
         return "-"
-    share = 100 * found.zeros / found.elements
-    return "<0.1 %" if 0 < share < 0.05 else f"{share:.1f} %"
+    return percent_of(found.zeros / found.elements)
 
 
 def _wrong(found: Together) -> Text:

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from ckpttool.findings.text import is_sha256, some_of
+from ckpttool.findings.text import is_sha256, percent, some_of
 
 DIGEST = hashlib.sha256(b"weights").hexdigest()
 
@@ -37,3 +37,11 @@ def test_nothing_else_is_a_sha256(text: str) -> None:
 )
 def test_of_many_texts_some_are_shown_and_the_rest_is_counted(number: int, shown: str) -> None:
     assert some_of(list(map(str, range(number))), 2) == shown
+
+
+def test_all_is_said_of_the_whole_alone() -> None:
+    assert [percent(*pair) for pair in ((1, 1), (99_999_999, 100_000_000), (0, 0))] == [
+        "100.00 %",
+        "99.99 %",
+        "0 %",
+    ]

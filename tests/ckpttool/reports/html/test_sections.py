@@ -14,7 +14,7 @@ from ckpttool.reports.html import ramp
 from ckpttool.reports.html.histograms import Block, histograms
 from ckpttool.reports.html.measured import bins_of
 from ckpttool.reports.html.room import MOST_BYTES, rooms
-from ckpttool.reports.html.shown import number, parameters, percent
+from ckpttool.reports.html.shown import number, parameters
 from tests.builders import measured
 from tests.builders import reports as built
 from tests.builders.pages import Element, page_of, parsed
@@ -305,12 +305,4 @@ def test_numbers_are_short() -> None:
         "999",
         "303.3 M",
         "7.0 B",
-    ]
-
-
-def test_all_is_said_of_the_whole_alone() -> None:
-    assert [percent(*pair) for pair in ((1, 1), (99_999_999, 100_000_000), (0, 0))] == [
-        "100.00 %",
-        "99.99 %",
-        "0 %",
     ]
