@@ -33,7 +33,7 @@ def run() -> None:
     _catch_libraries_that_exit()
     try:
         code = _run()
-    except BaseException as error:  # noqa: BLE001 (while an error was told: no memory, say)
+    except BaseException as error:  # noqa: BLE001 (while an error was told: no memory, for example)
         with suppress(OSError):
             os.write(2, f"error: the process broke off: {type(error).__name__}\n".encode())
         code = _CANNOT_TELL

@@ -1,4 +1,4 @@
-"""Write the tables of ``docs/benchmarks.md`` anew, from ``benchmarks/results``: ``make docs``."""
+"""Update the tables of ``docs/benchmarks.md`` from ``benchmarks/results``: ``make docs``."""
 
 from __future__ import annotations
 

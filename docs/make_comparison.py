@@ -1,4 +1,4 @@
-"""Write the table of ``docs/comparison.md`` anew, from ``benchmarks/comparison/results.json``."""
+"""Update the table of ``docs/comparison.md`` from ``benchmarks/comparison/results.json``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write the screens of ``docs/diagnosis.md`` anew, from the files of the tests: ``make docs``."""
+"""Update the screens of ``docs/diagnosis.md`` from the files of the tests: ``make docs``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write the table of ``docs/neighbours.md`` anew: ``make docs``."""
+"""Update the table of ``docs/neighbours.md``: ``make docs``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write what the commands on the pages say anew: ``make docs``, or this with names of pages."""
+"""Update what the commands on the pages say: ``make docs``, or this with names of pages."""
 
 from __future__ import annotations
 

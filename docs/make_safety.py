@@ -1,4 +1,4 @@
-"""Write the tables of ``docs/safety.md`` anew, from the corpora of the tests: ``make docs``."""
+"""Update the tables of ``docs/safety.md`` from the corpora of the tests: ``make docs``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write the table of what torch allows by default anew, from the torch that is installed."""
+"""Update the table of what torch allows by default from the torch that is installed."""
 
 from __future__ import annotations
 

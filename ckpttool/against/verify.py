@@ -137,9 +137,9 @@ def verify(
         policy: which findings count, and from which severity on they fail a file.
         today: the day for waivers that expire; ``None`` for the current one.
         images: image files for models with a decoder to reconstruct; needs Pillow.
-        workers: threads that read; ``None`` for one a processor.
+        workers: threads that read; ``None`` for one per processor.
         executor: to run them, instead of own threads.
-        progress: told how far the reading is, from ``start`` on anew for each file.
+        progress: told how far the reading is, with a ``start`` for each file.
 
     Returns:
         The report. What is wrong with a file is a finding in it.

@@ -29,7 +29,7 @@ _NOTEBOOKS = ("JPY_PARENT_PID", "COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE")
 class Bar:
     """The bar of a run, which threads may advance; see ``ckpttool.tensors.workers.Progress``.
 
-    Of one file, each pass over its bytes begins the bar anew. Of several, the bar is about all of
+    Of one file, each pass over its bytes starts the bar again. Of several, the bar is about all of
     them, by their sizes; what is done with a file after the first pass does not move it.
     """
 

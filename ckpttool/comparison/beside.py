@@ -208,7 +208,7 @@ class _PairWalk:
         views = [None if node is _NOTHING else view(node) for node in (left, right)]
         there = [seen for seen in views if seen is not None]
         if len({seen.form for seen in there}) == 2:
-            # A list and a dict, say: no part of one corresponds to a part of the other.
+            # For example a list and a dict: no part of one corresponds to a part of the other.
             self._push([(key, left, _NOTHING), (key, _NOTHING, right)])
         elif not all(map(_is_leaf, there)):
             if self._enter(key, left, right, views):

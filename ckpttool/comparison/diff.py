@@ -82,7 +82,7 @@ def diff(
             them; needs Pillow and torch. It does not change the outcome.
         stats: whether to gather the statistics of every tensor of both sides in the same pass; a
             receipt or a lock file has none.
-        workers: threads; ``None`` for one a processor, at most 6, and one for small tensors.
+        workers: threads; ``None`` for one per processor, at most 6, and one for small tensors.
         executor: runs the reading, in place of threads of our own.
         progress: told how far the reading is.
 

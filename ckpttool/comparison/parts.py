@@ -1,4 +1,4 @@
-"""Which parts of a fused tensor differ: only the key of a query, key and value, say."""
+"""Which parts of a fused tensor differ: for example only the key of a query, key and value."""
 
 from __future__ import annotations
 

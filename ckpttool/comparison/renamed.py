@@ -29,7 +29,7 @@ def renamed(
         right: those of the right one.
         constant: whether to pair those of which all elements are one number, too; any of them
             could be the partner.
-        workers: threads; ``None`` for one a processor.
+        workers: threads; ``None`` for one per processor.
         executor: where they come from; see :class:`ckpttool.tensors.workers.Work`.
 
     Raises:

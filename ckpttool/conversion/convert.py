@@ -126,7 +126,7 @@ def convert(
         force: replace existing files at the destination.
         sync: wait until the bytes are on the disk before the file gets its name.
         dry_run: report what would be written, and write nothing.
-        workers: threads that copy; ``None`` for one a processor.
+        workers: threads that copy; ``None`` for one per processor.
         executor: runs the copying, in place of threads of our own.
         progress: told how far the copying is.
 

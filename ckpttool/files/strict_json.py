@@ -58,7 +58,7 @@ def strict_json(source: ByteSource, rule: Rule) -> object:
         raise MalformedError(f"not valid JSON: {error.msg}", rule, offset=offset) from error
     except RecursionError as error:
         raise MalformedError("nested too deeply", rules.LIMIT) from error
-    except ValueError as error:  # NaN, say
+    except ValueError as error:  # NaN, for example
         raise MalformedError(str(error), rule) from error
 
 

@@ -86,7 +86,7 @@ def trusted_of(names: Union[str, Iterable[str]], what: str) -> tuple[str, ...]:
         package, _, rest = name.partition(".")
         # without a package it would trust anything
         if not (package.isidentifier() and rest):
-            raise wrong(what, "names below a package, mypackage.* say", name)
+            raise wrong(what, "names below a package, for example mypackage.*", name)
     return found
 
 

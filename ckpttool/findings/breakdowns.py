@@ -78,7 +78,7 @@ def _reason(error: BaseException) -> str:
 def _is_of_memory(error: BaseException, reason: str, package: str | None) -> bool:
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
         return True
-    # a ValueError of ckpttool's own, say, may mention memory for other reasons
+    # a ValueError of ckpttool's own, for example, may mention memory for other reasons
     ours_to_judge = package is not None or isinstance(error, (RuntimeError, OSError))
     return ours_to_judge and _NO_MEMORY.search(f"{reason} {error}") is not None
 

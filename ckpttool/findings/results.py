@@ -418,7 +418,7 @@ class Report(NamedTuple):
 
     Attributes:
         files: in the order in which they were named.
-        of_run: findings on the run as a whole: unused waivers, say.
+        of_run: findings on the run as a whole: unused waivers, for example.
         fail_on: the least severity that fails the run; the least of all files'.
         version: that of ckpttool; a stored result keeps that of the run.
         inventory: every file in the folders of the run, with its standing; empty if only

@@ -38,7 +38,7 @@ class Input(NamedTuple):
         path: the file, in the caller's spelling as far as there is one.
         folder: the named folder in which it was found, which is taken for a release; ``None``
             for a file that was named itself.
-        error: the error, if it is known already that it cannot be read: a broken link, say.
+        error: the error, if it is known already that it cannot be read: a broken link, for example.
         archive: whether it is an archive that may prove to be no checkpoint once it is opened.
     """
 

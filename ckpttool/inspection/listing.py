@@ -84,7 +84,7 @@ def inspect(
         trust: patterns of names whose code is trusted, for example ``mypackage.*``.
         include: globs of the tensors to list; all without one.
         stats: whether to read every tensor and gather its statistics.
-        workers: threads that read; ``None`` for one a processor.
+        workers: threads that read; ``None`` for one per processor.
         executor: to run them, instead of own threads.
         progress: told how far the reading is.
 

@@ -211,7 +211,7 @@ def reference_of(
     """
     if not tensors:
         raise UnsupportedError("there is no tensor in it, so that it is not a schema")
-    # of code the names are known, and more than the shapes show: the number of heads, say
+    # of code the names are known, and more than the shapes show: the number of heads, for example
     whole = None if code else _as_known(tensors)
     if whole is not None:
         judged, canonical = whole

@@ -65,7 +65,7 @@ def replay(
 
     Args:
         pairs: tensors of one shape, whose types :func:`is_cast` allows.
-        workers: threads; ``None`` for one a processor, at most 6.
+        workers: threads; ``None`` for one per processor, at most 6.
         executor: where they come from; see :class:`ckpttool.tensors.workers.Work`.
         progress: called with how many more bytes were read, from any of the threads.
 

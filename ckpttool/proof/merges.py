@@ -63,7 +63,7 @@ def replay_merges(
 
     Args:
         merges: those that :func:`why_not_replayed` allows, of two tensors of one shape.
-        workers: threads; ``None`` for one a processor, at most 6.
+        workers: threads; ``None`` for one per processor, at most 6.
         executor: where they come from; see :class:`ckpttool.tensors.workers.Work`.
         progress: called with how many more bytes were read, from any of the threads.
 

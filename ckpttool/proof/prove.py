@@ -69,7 +69,7 @@ def prove(
             that PEFT writes, or files of weights.
         receipt: a JSON file to write, with digests of both files and what was proven; only of a
             proof that holds. An earlier receipt of a proof is replaced.
-        workers: threads; ``None`` for one a processor, at most 6, and one for small tensors.
+        workers: threads; ``None`` for one per processor, at most 6, and one for small tensors.
         executor: runs the reading, in place of threads of our own.
         progress: told how far the reading is.
 

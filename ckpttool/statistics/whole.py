@@ -40,7 +40,7 @@ def statistics_of_file(
     Args:
         tensors: those of the file, or some of them.
         canonical: all of them under canonical names, which say where each stands.
-        workers: threads that read; ``None`` for one a processor.
+        workers: threads that read; ``None`` for one per processor.
         executor: to run them, instead of own threads.
         progress: told how far the reading is.
 

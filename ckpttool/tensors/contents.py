@@ -33,7 +33,7 @@ def same_contents(
     Args:
         tensors: by name.
         values: what the pass over them found; those that were not read are left out.
-        workers: threads; ``None`` for one a processor.
+        workers: threads; ``None`` for one per processor.
         executor: where they come from; see :class:`ckpttool.tensors.workers.Work`.
 
     Raises:

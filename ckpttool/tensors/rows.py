@@ -23,7 +23,7 @@ def why_whole(info: TensorInfo, parts: int) -> str | None:
     if not info.shape or info.shape[0] % parts:
         return f"its shape {list(info.shape)} has no {parts} equal parts along axis 0"
     if info.numel // parts * info.dtype.bits % 8:
-        return "its parts would not fill whole bytes"  # of a 4-bit type, say
+        return "its parts would not fill whole bytes"  # of a 4-bit type, for example
     return None
 
 

@@ -29,7 +29,7 @@ def file_sums(
     Args:
         sources: the files.
         algorithm: as hashlib names it.
-        workers: files at a time; ``None`` for one a processor.
+        workers: files at a time; ``None`` for one per processor.
         executor: see :class:`ckpttool.tensors.workers.Work`.
 
     Raises:

@@ -72,7 +72,7 @@ def start_values(
         checksums: stored sums to compare; those over a whole tensor need no second reading.
         keep: names whose contiguous little-endian bytes are kept in memory.
         digests: whether to compute SHA-256, which takes longer than all the rest.
-        workers: threads; ``None`` for one a processor, at most 16.
+        workers: threads; ``None`` for one per processor, at most 16.
         executor: where they come from; see :class:`ckpttool.tensors.workers.Work`.
         progress: called with how many more bytes were read, from any of the threads.
         twins: view of a tensor -> another file's of the same type and shape, whose bytes are

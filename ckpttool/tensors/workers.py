@@ -81,7 +81,7 @@ class Work(Generic[Task, Memory, Result]):
         call: does a task; called with it and its thread's :class:`Worker`.
         tasks: started in this order.
         memory: makes a thread's scratch memory, before its first task.
-        workers: how many tasks are done at once; ``None`` for one a processor, at most 16.
+        workers: how many tasks are done at once; ``None`` for one per processor, at most 16.
         executor: runs them, in this process; it is left running. ``None`` for threads of our own.
         progress: called with how many more bytes are done, from any of the threads.
 

@@ -114,9 +114,9 @@ def lock(
         exclude: patterns of files to leave out of folders.
         policy: which findings count, and from which severity on they fail a file.
         today: the day for waivers that expire; ``None`` for the current one.
-        workers: threads that read; ``None`` for one a processor.
+        workers: threads that read; ``None`` for one per processor.
         executor: to run them, instead of own threads.
-        progress: told how far the reading is, from ``start`` on anew for each file.
+        progress: told how far the reading is, with a ``start`` for each file.
 
     Returns:
         What is locked, nothing if ``exit_code`` is not 0, and the report of the verification.

@@ -65,7 +65,7 @@ class VerifyOptions(NamedTuple):
         published: whether to compare the file with the published one of its name.
         fingerprint: whether to compute the fingerprint of the weights; a lock file asks for it too.
         wrapper: the dotted key of the state dict to take; ``None`` to choose.
-        workers: threads that read; ``None`` for one a processor.
+        workers: threads that read; ``None`` for one per processor.
         executor: where they come from; see :class:`ckpttool.tensors.workers.Work`.
         release: the folder that was named and in which the file was found, if one was.
         expected_missing: globs on names that the file may lack.

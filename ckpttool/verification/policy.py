@@ -125,7 +125,7 @@ def judge(
 
     Args:
         files: as :func:`ckpttool.verification.run.verify_file` gives them.
-        policy: what a release may have; one for all, or one a file.
+        policy: what a release may have; one for all, or one per file.
         today: the day to hold against the waivers' last days.
         findings: on the run as a whole.
         inventory: what became of every file of the run.

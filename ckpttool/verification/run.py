@@ -67,7 +67,7 @@ def fingerprint(
     Args:
         path: the file.
         wrapper: the dotted key of the state dict to take; ``None`` to choose.
-        workers: threads that read; ``None`` for one a processor.
+        workers: threads that read; ``None`` for one per processor.
         executor: to run them, instead of own threads.
 
     Raises:

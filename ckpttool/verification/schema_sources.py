@@ -228,7 +228,7 @@ def _no_file() -> UsageError:
 
 
 def _refuse_others(path: str) -> None:
-    """Refuse to replace what is no schema file: a checkpoint that was named by mistake, say."""
+    """Refuse to replace what is no schema file, such as a checkpoint that was named by mistake."""
     place, head = Path(path), b""
     with suppress(OSError):  # one that cannot be read is refused as well
         if place.is_file():

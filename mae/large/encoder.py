@@ -51,7 +51,7 @@ class Encoder(nn.Module):
             self.initialise_weights()
 
     def initialise_weights(self, generator: torch.Generator | None = None) -> None:
-        """Draw the weights anew: where training starts, not where it ends.
+        """Draw new weights: where training starts, not where it ends.
 
         Linear layers and the patch projection are Xavier-uniform with zero biases, LayerNorms
         1 and 0, class and mask token normal with deviation 0.02, the position tables fixed

@@ -99,7 +99,7 @@ class Pass(NamedTuple):
 
     Attributes:
         tolerance: pairs of elements outside of it are counted; ``None`` to count none.
-        workers: threads; ``None`` for one a processor, at most 6, and one for small tensors.
+        workers: threads; ``None`` for one per processor, at most 6, and one for small tensors.
         progress: called with how many more bytes were read, from any of the threads.
         executor: runs them; see :class:`ckpttool.tensors.workers.Work`.
         sample: elements of a tensor that make its sample, where both sides are measured.

@@ -29,7 +29,7 @@ class Spelled(NamedTuple):
         convention: the convention.
         naming: names and rows.
         canonical: canonical name -> the rows that the tensor is made of, of all that were spelled
-            anew: what reading the result back has to give.
+            so: what reading the result back has to give.
         source: the tensors under canonical names, of the same.
         findings: what has no name there.
     """

@@ -116,7 +116,7 @@ AGAINST_MOVED = Rule(
     "A tensor has its name with a wrapper's parts that the other checkpoint's name lacks, or "
     "without them.",
     "Take the prefix out: ckpttool convert PATH --to safetensors --strip-prefix PREFIX.",
-    "They are parts that modules around others put into names, module. and _orig_mod. say. Code "
+    "They are parts that modules around others put into names, such as module. and _orig_mod. Code "
     "that loads the one by its names does not load the other.",
     needs=_NEEDS,
 )

@@ -77,8 +77,8 @@ PRIVATE_PATH = Rule(
     Severity.WARNING,
     "Text in the file contains paths of the machine it was written on.",
     "Publish the state dict alone: ckpttool convert PATH --to safetensors.",
-    "Looked at are all texts beside the tensors of a pickle (the arguments of the training "
-    "run, say) and the strings of a safetensors header. What counts is a home folder "
+    "Looked at are all texts beside the tensors of a pickle (such as the arguments of the "
+    "training run) and the strings of a safetensors header. What counts is a home folder "
     "(`/home/NAME`, `/Users/NAME`, `C:\\Users\\NAME`, `/root`) or another absolute path of two "
     "and more parts that begins where machines keep data (`/checkpoint/...`, `/data/...`), "
     "stands under a key such as `output_dir`, or ends as a file does; but none of the "
@@ -101,8 +101,8 @@ UNCALLED_NAME = Rule(
     Severity.NOTE,
     "The pickle refers to a name that it never calls.",
     "Publish the state dict alone, without what torch.load(weights_only=True) refuses.",
-    "An activation function among a module's attributes, say. Loading the file imports the module "
-    "of the name.",
+    "For example an activation function among a module's attributes. Loading the file imports the "
+    "module of the name.",
 )
 # Apart from SEC003 and SEC008, since data is harmless: the note says why torch.load refuses it.
 BEYOND_DEFAULT = Rule(
@@ -111,9 +111,10 @@ BEYOND_DEFAULT = Rule(
     Severity.NOTE,
     "Loading the pickle needs data types that torch.load does not allow by default.",
     "Save plain numbers, text, lists and dictionaries beside the tensors, or ship safetensors.",
-    "An `argparse.Namespace`, a numpy array, a `torch.torch_version.TorchVersion`, say. What they "
-    "make is data, so nothing is wrong with the file; but `torch.load(weights_only=True)`, the "
-    "default since torch 2.6, refuses it until the names are added with "
+    "For example an `argparse.Namespace`, a numpy array or a `torch.torch_version.TorchVersion`. "
+    "What they make is data, so nothing is wrong with the file; but "
+    "`torch.load(weights_only=True)`, the default since torch 2.6, refuses it until the names are "
+    "added with "
     "`torch.serialization.add_safe_globals`. The list is that of torch 2.13; parts of "
     "torch add names of their own when they are imported, `torch.distributed.tensor` DTensor's "
     "say, and those of some modules (`os`) cannot be added. Names that SEC001, SEC002, SEC003 or "

@@ -130,7 +130,7 @@ def _place_of(listing: Listing, name: str, chunk: Chunk | None) -> Place:
     if place.transforms:
         raise UnsupportedError(
             "the bytes were transformed by an extension of torch.distributed.checkpoint, "
-            "compressed say",
+            "for example compressed",
             rules.UNSUPPORTED,
             tensor=name,
             fix="Save the checkpoint without extensions (_extensions of FileSystemWriter).",

@@ -211,7 +211,7 @@ def choose(holders: Holders, found: list[Unit]) -> Choice:
         return Choice(found[0], holders, ())
     sizes = _sizes(found, holders)
     ranked = sorted(found, key=lambda unit: _rank(unit, sizes[id(unit)]))
-    # loose tensors are no candidates however large they are: statistics of a data set, say
+    # loose tensors are no candidates however large they are: for example statistics of a data set
     eligible = [unit for unit in ranked if unit.whole and sizes[id(unit)]] or ranked
     eligible = [one for one in eligible if not any(map(_OPTIMIZER.fullmatch, one.path))] or eligible
     most = max(sizes[id(unit)] for unit in eligible)

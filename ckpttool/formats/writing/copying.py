@@ -90,7 +90,7 @@ def copy_layout(
     Args:
         layout: the slots. The bytes around them are not written here, zeros at most.
         fd: the destination, open for reading and writing.
-        workers: threads; ``None`` for one a processor, at most 16.
+        workers: threads; ``None`` for one per processor, at most 16.
         executor: runs them; see :class:`ckpttool.tensors.workers.Work`.
         on_bytes: called with how many more bytes were proven, from any of the threads.
         checksums: the source's stored checksums; those over bytes that are read are compared.

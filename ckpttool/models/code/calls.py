@@ -39,7 +39,7 @@ def names_code(text: str, folder: str = "") -> bool:
     """Whether a text names code, and not a file that is there.
 
     Args:
-        text: ``my.module:build``, say.
+        text: for example ``my.module:build``.
         folder: from which a file would be named.
     """
     module, colon, rest = text.partition(":")

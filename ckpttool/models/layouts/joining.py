@@ -25,7 +25,7 @@ def why_apart(parts: Sequence[TensorInfo]) -> str | None:
         return "a part is strided: its bytes are not in row-major order"
     if any(part.big_endian != first.big_endian for part in others):
         return "the parts differ in byte order"
-    if first.numel * first.dtype.bits % 8:  # of a 4-bit type, say: padding would lie in between
+    if first.numel * first.dtype.bits % 8:  # 4-bit types: padding would lie in between
         return "the parts do not fill whole bytes"
     return None
 

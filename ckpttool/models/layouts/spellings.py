@@ -1,8 +1,8 @@
 """What parts of a model may be called, taken from all conventions of a family together.
 
-A convention is a whole table. A fork mixes them: the published names with query, key and value
-apart, say. So each table is taken apart into what can be combined again: how a stack of blocks is
-spelled, what a module of a block is called, and what the tensors outside of blocks are called.
+A convention is a whole table. A fork mixes them, for example the published names with query, key
+and value apart. So each table is taken apart into what can be combined again: how a stack of blocks
+is spelled, what a module of a block is called, and what the tensors outside of blocks are called.
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ class Page(NamedTuple):
         title: of the page; of one file its name.
         look: the verdict of the run.
         lead: the same in a sentence.
-        parts: one a file.
+        parts: one per file.
         overview: the files of a run of several.
         sections: on the run as a whole.
         version: of the ckpttool that made the result.

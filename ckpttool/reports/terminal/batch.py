@@ -1,6 +1,7 @@
 """The report on several files: details of those that do not pass, a table of all, the rest once.
 
-What several files have in common (a folder without a licence, say) is said once, with their names.
+What several files have in common (a folder without a licence, for example) is said once, with
+their names.
 """
 
 from __future__ import annotations

@@ -144,7 +144,7 @@ def _way_to_bare_names(evidence: Evidence) -> str:
 
 
 def check_names(evidence: Evidence) -> Iterator[Finding]:
-    """Warn of names that could not be made canonical: a part of a fused tensor, say."""
+    """Warn of names that could not be made canonical, for example a part of a fused tensor."""
     problems = evidence.canonical.problems if evidence.has_roles else ()
-    for problem in problems[:_SHOWN]:  # one a block would be hundreds
+    for problem in problems[:_SHOWN]:  # one per block would be hundreds
         yield finding(rules.UNCLEAR_NAMES, problem)

@@ -72,7 +72,7 @@ def _told(beside: Sequence[tuple[Entry, object]]) -> str:
 
 
 def check_shards(evidence: Evidence) -> Iterator[Finding]:
-    """Warn of weights beside an index that it does not list: one of an earlier export, say."""
+    """Warn of weights beside an index that it does not list, for example of an earlier export."""
     checkpoint = evidence.checkpoint
     if not checkpoint.format.endswith("-sharded"):
         return

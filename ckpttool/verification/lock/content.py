@@ -146,7 +146,7 @@ class Lock(NamedTuple):
         alike = exact or _called_alike(self.checkpoints, _whole(path).as_posix())
         if len(alike) == 1:
             return alike[0]
-        # two folders that were renamed, say: only the weights tell which of them is meant
+        # two folders that were renamed, for example: only the weights tell which of them is meant
         return next(
             (one for one in alike or self.checkpoints if one.fingerprint == fingerprint), None
         )
