@@ -207,6 +207,6 @@ def _check(side: int, checkpoint: Checkpoint) -> None:
 
 
 def _with(report: FileReport, found: list[Finding]) -> FileReport:
-    """Return the report with further findings, the gravest first."""
+    """Return the report with further findings, the most severe first."""
     every = sorted((*report.findings, *found), key=lambda one: -one.severity.weight)
     return report._replace(verdict=verdict_of(every), findings=tuple(every))

@@ -36,7 +36,7 @@ class Finding(NamedTuple):
         expected, found: the two sides, as text.
         fix: what to do about it; ``None`` for the rule's own advice, empty if there is none.
         follows: codes of rules that may be its cause: if there is a finding of one of them that
-            is at least as grave, this one is not reported.
+            is at least as severe, this one is not reported.
     """
 
     rule: Rule
@@ -123,7 +123,7 @@ def causes_only(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
 
 def verdict_of(findings: Iterable[Finding], fail_on: Severity = Severity.ERROR) -> Verdict:
-    """Return FAIL if a finding is at least as grave as ``fail_on``, else PASS.
+    """Return FAIL if a finding is at least as severe as ``fail_on``, else PASS.
 
     A finding that leaves the file undecided makes it CANNOT TELL, unless another one fails it.
     """

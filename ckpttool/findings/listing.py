@@ -98,7 +98,7 @@ class ReferenceRow(NamedTuple):
     """A name that the pickle refers to, and the offset where it first occurs.
 
     ``kind`` is ``data`` if the name only constructs data, :data:`TRUSTED`, or the value of the
-    gravest :class:`ckpttool.findings.uses.Use` of it.
+    most severe :class:`ckpttool.findings.uses.Use` of it.
     """
 
     name: str

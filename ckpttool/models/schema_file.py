@@ -1,4 +1,4 @@
-"""The file of a schema: names, dtypes and shapes as JSON, one group of names a line.
+"""The file of a schema: names, dtypes and shapes as JSON, one group of names per line.
 
 ``docs/schema.md`` has the format. It is sorted and says nothing of where it is from, so that the
 same tensors give the same file, and its diff shows what changed.

@@ -50,7 +50,7 @@ def statistics_of(seen: Sequence[Seen]) -> Statistics:
 
 def statistics_of_sides(sides: Sequence[Sequence[Seen]]) -> tuple[Statistics, ...]:
     """Return the statistics of each file; tensors of one name have the same bins in all of them."""
-    with collecting.paused():  # some objects a tensor, and none of them in a cycle
+    with collecting.paused():  # some objects per tensor, and none of them in a cycle
         return _statistics_of_sides(sides)
 
 

@@ -156,7 +156,7 @@ def _examine(reading: Reading, worker: Worker[Room], asked: Asked) -> tuple[Tens
     moments = _moments(info, asked)
     crc32 = head = 0
     same = None if reading.twin is None else True
-    # Few calls a chunk: each waits for the interpreter's lock, which the main thread
+    # Few calls per chunk: each waits for the interpreter's lock, which the main thread
     # holds while it imports torch.
     for start in range(0, info.nbytes, CHUNK):
         worker.check()

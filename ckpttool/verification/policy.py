@@ -214,7 +214,7 @@ def _judged(file: FileReport, settled: Settled, policy: Policy) -> FileReport:
 def _with_next(
     diagnosis: Diagnosis | None, findings: Sequence[Finding], fail_on: Severity
 ) -> Diagnosis | None:
-    """Lead from a file that fails to its gravest finding; all else is for one that passes."""
+    """Lead from a file that fails to its most severe finding; all else is for one that passes."""
     failing = [one for one in findings if one.severity.weight >= fail_on.weight]
     if diagnosis is None or not failing or diagnosis.kind in NOT_THE_MODEL:
         return diagnosis

@@ -113,8 +113,8 @@ _NOWHERE = ("/dev/null", "nul")
     "--top",
     type=Top(),
     metavar="N|all",
-    help="Tensors to list of each class, one a row; the rest is counted (default: 10 of those that "
-    "changed, with --stat all).",
+    help="Tensors to list of each class, one per row; the rest is counted (default: 10 of those "
+    "that changed, with --stat all).",
 )
 @click.option("--stat", is_flag=True, help="Write one line per tensor.")
 @click.option(

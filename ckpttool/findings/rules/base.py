@@ -21,7 +21,7 @@ class Severity(Enum):
 
     @property
     def weight(self) -> int:
-        """A number to compare by, higher for graver severities."""
+        """A number to compare by, higher for more severe ones."""
         return -list(Severity).index(self)
 
 

@@ -149,8 +149,8 @@ class Judge:
         """Return what was found so far, in order."""
         # a name that is called is necessarily referred to, which is no second finding
         uses = [counted.use() for counted in self._uses.values()]
-        graver = {use.name for use in uses if use.use is not Use.NAMED}
-        return tuple(use for use in uses if use.use is not Use.NAMED or use.name not in graver)
+        worse = {use.name for use in uses if use.use is not Use.NAMED}
+        return tuple(use for use in uses if use.use is not Use.NAMED or use.name not in worse)
 
     def read(self, pickle: Pickle, member: str | None, depth: int = 0) -> None:
         """Judge every call of a pickle, and the names and persistent ids in it.

@@ -24,7 +24,7 @@ _SHOWN, _LONGEST = 10, 120
 # into a shell: a name comes from the file.
 _MOST_TRUSTED, _TRUSTED = 4, re.compile(r"[A-Za-z_]\w*(?:\.[\w-]+)*\.(?:[\w-]+|\*)")
 
-#: The rule for each use, the gravest first: findings come in this order.
+#: The rule for each use, the most severe first: findings come in this order.
 RULES = {
     Use.ATTACK: rules.KNOWN_ATTACK,
     Use.CALL: rules.UNKNOWN_CALL,
@@ -47,7 +47,7 @@ def is_trusted(use: NameUse, trust: Sequence[str]) -> bool:
 
 
 def findings_on(uses: Iterable[NameUse], trust: Sequence[str] = ()) -> list[Finding]:
-    """Return the findings on the names that pickles use, the gravest first."""
+    """Return the findings on the names that pickles use, the most severe first."""
     told = list(uses)
     trusted = [use for use in told if is_trusted(use, trust)]
     found = []

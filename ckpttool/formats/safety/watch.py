@@ -44,8 +44,8 @@ class Watch:
     """Reads pickles and judges each as soon as it is read.
 
     Used in a ``with`` block around the reading of a file: an error that leaves the block carries
-    what the pickles use names for up to there, a broken pickle included. Without a graver error,
-    a call of a constructor with arguments that it never takes raises MalformedError at the end.
+    what the pickles use names for up to there, a broken pickle included. Without a worse error, a
+    call of a constructor with arguments that it never takes raises MalformedError at the end.
 
     Attributes:
         unsigned: whether the file has no signature of a pickle, only bytes that parse as one. It
@@ -166,7 +166,7 @@ class Watch:
     ) -> None:
         self._judge_broken()
         problem = self._judge.problem
-        # malformed (exit 1) outranks unsupported (exit 2); every other error is as grave itself
+        # malformed (exit 1) outranks unsupported (exit 2); every other error is as severe itself
         if problem is not None and (error is None or isinstance(error, UnsupportedError)):
             problem.uses = self.uses
             raise problem from error

@@ -53,7 +53,7 @@ def _read(path: str) -> Photo:
                     raise UsageError(
                         "the pixels of the image are of a kind that is not read",
                         path=path,
-                        expected="8 bits a channel",
+                        expected="8 bits per channel",
                         found=f"Pillow's mode {image.mode}",
                     )
                 return Photo(path, _turned(image).convert("RGB"))

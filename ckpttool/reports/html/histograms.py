@@ -41,7 +41,7 @@ class Panel(NamedTuple):
 
 
 class Table(NamedTuple):
-    """The counts of all blocks: a row a bin, a column a block and side."""
+    """The counts of all blocks: a row per bin, a column per block and side."""
 
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]

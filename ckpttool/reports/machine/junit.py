@@ -1,6 +1,6 @@
-"""JUnit XML, as CI systems show test results: a suite a file, a case a family of rules.
+"""JUnit XML, as CI systems show test results: a suite per file, a case per family of rules.
 
-A case fails by findings as grave as ``fail_on``; what was not looked at is a skipped case.
+A case fails by findings as severe as ``fail_on``; what was not looked at is a skipped case.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def _family_case(file: FileReport, family: str, fail_on: Severity) -> _Case:
 
 
 def _judged(family: str, findings: Sequence[Finding], fail_on: Severity) -> _Case:
-    """Return the case of a family: failed if a finding is grave enough, else passed."""
+    """Return the case of a family: failed if a finding is severe enough, else passed."""
     name = f"{family} {CASE_NAMES[family]}" if family in CASE_NAMES else family
     case = _Case(name, lines=tuple(map(_line, findings)))
     undecided = [found for found in findings if found.rule.undecided]

@@ -53,7 +53,7 @@ class _Paragraph(NamedTuple):
 
 
 def write(report: Report, stream: TextIO) -> None:
-    """Write the summary, without the least grave parts where it is too large."""
+    """Write the summary, without the least severe parts where it is too large."""
     report = report._replace(files=_worst_first(report.files))
     files = _fitting(
         [_section(number, file) for number, file in enumerate(report.files)], _FOR_FILES

@@ -64,7 +64,7 @@ def write(report: Report, stream: TextIO) -> None:
 
 
 def _heaviest(found: list[Located]) -> list[Located]:
-    """Return the results in their order, without the least grave where there are too many."""
+    """Return the results in their order, without the least severe where there are too many."""
     ranked = sorted(range(len(found)), key=lambda at: -found[at].finding.severity.weight)
     return [found[at] for at in sorted(ranked[:MOST_RESULTS])]
 

@@ -19,7 +19,7 @@ _WIDEST = 34  # columns of keys; a longer one moves only the rest of its own lin
 # Kinds of entries whose summary is their value.
 _VALUES = frozenset({"NoneType", "bool", "bytearray", "bytes", "float", "int", "str"})
 
-# What a pickle uses a name for, the gravest first: its mark, its style and words.
+# What a pickle uses a name for, the most severe first: its mark, its style and words.
 _KINDS = {
     "attack": (DOUBTFUL, "bold red", " (called, and known from attacks)"),
     "call": (DOUBTFUL, "bold red", " (called)"),
@@ -95,7 +95,7 @@ def write_unread(page: Page, listing: Listing) -> None:
 
 
 def write_names(page: Page, listing: Listing) -> None:
-    """Write the names that a pickle refers to, the gravest first."""
+    """Write the names that a pickle refers to, the most severe first."""
     if not listing.references:
         return
     page.blank()

@@ -87,7 +87,7 @@ def test_an_image_of_a_billion_pixels_is_refused_before_it_is_unpacked(
 def test_pixels_of_more_than_8_bits_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "deep.png"
     Image.new("I;16", (4, 4)).save(path)
-    with pytest.raises(UsageError, match="expected 8 bits a channel"):
+    with pytest.raises(UsageError, match="expected 8 bits per channel"):
         read_images([str(path)])
 
 
