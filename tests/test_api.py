@@ -152,7 +152,7 @@ def test_a_lock_is_what_the_command_writes(folder: Path, capfd: pytest.CaptureFi
     done = runner().invoke(main, ["lock", "model.pth", "-o", "-", "--no-forward"])
     assert done.stdout == locked.text == Path("api.lock").read_text()
     assert ckpttool.read_lock(Path("api.lock")).text == locked.text
-    assert "LOCKED 1 checkpoint in api.lock" in ckpttool.render(locked)
+    assert "LOCKED api.lock  1 checkpoint" in ckpttool.render(locked)
     assert locked.report is not None
     assert locked.to_dict()["report"] == locked.report.to_dict()
     assert locked.to_dict()["checkpoints"][0]["name"] == "model.pth"

@@ -74,7 +74,7 @@ def _check_promise(output: str, to: str) -> None:
         raise UsageError(
             f"the name of the destination says {says}, but it would hold {to}",
             path=output,
-            fix=f"Name it {TARGETS[to].SUFFIX}, or convert with --to {other}.",
+            fix=f"Name it {TARGETS[to].SUFFIX}, or convert to {other}.",
         )
     promised = next((what for end, what in PROMISES.items() if name.endswith(end)), None)
     if promised is not None:
