@@ -10,7 +10,7 @@ IMAGES := --image data/chelsea.png --image data/astronaut.png
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test check format docs site bench clean
+.PHONY: help venv demo test browser check format docs site bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -37,6 +37,10 @@ demo: .venv/installed ## Verify a small trained MAE, then a full-size ViT-Large 
 
 test: .venv/installed ## Run all tests, the full-size ones too
 	@$(BIN)/python -m pytest
+
+browser: .venv/installed ## Test the HTML report in Chromium, which has to be installed
+	@$(PIP) install -c constraints.txt -e ".[dev,browser]"
+	@$(BIN)/python -m pytest tests/ckpttool/reports/html -rs
 
 check: .venv/installed ## Lint, formatting and types
 	@$(BIN)/ruff check .
