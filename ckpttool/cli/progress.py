@@ -148,9 +148,12 @@ def _nothing(_: str) -> Iterator[None]:
 
 
 def _is_watched() -> bool:
-    """Whether standard error is a terminal that can draw over a line."""
+    """Whether standard error is a terminal that can draw over a line, and not a log."""
     stream = sys.stderr
     if stream is None or not stream.isatty() or os.environ.get("TERM") == "dumb":
+        return False
+    # some CI systems give their jobs a terminal, and keep each state of a bar in the log
+    if os.environ.get("CI", "").lower() not in ("", "0", "false"):
         return False
     return not any(os.environ.get(name) for name in _NOTEBOOKS)
 
@@ -168,7 +171,9 @@ def _shown(paths: Sequence[str]) -> Iterator[Bar]:
     )
     from rich.table import Column
 
-    console = Console(stderr=True)
+    from ckpttool.reports.terminal.page import with_sizes
+
+    console = Console(stderr=True, _environ=with_sizes(os.environ))
     # a terminal writes ^C behind the bar, which must not begin another line
     console.width = max(console.width - len("^C") - 1, 1)
     one_line = Column(no_wrap=True)

@@ -15,6 +15,7 @@ from rich.text import Text
 from ckpttool.findings.finding import Finding, Verdict, deciding
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count, printable, some_of
+from ckpttool.reports.terminal.cells import columns, padded
 from ckpttool.reports.terminal.facts import (
     untold,
     write_configuration,
@@ -190,15 +191,15 @@ class Batch:
         ]
         words = max(len(word) for word, _, _ in rows)
         widest = _WIDEST if page.width is None else min(_WIDEST, page.width // 2)
-        names = min(max(len(name) for _, name, _ in rows), widest)
+        names = min(max(columns(name) for _, name, _ in rows), widest)
         for (word, name, told), file in zip(rows, files):
             start = word.append(" " * (words - len(word) + 2))
-            if len(name) > names or page.is_narrow:
+            if columns(name) > names or page.is_narrow:
                 page.line(start.append(name, "bold"), 0, 2)
                 if told:
                     page.line(told, 4)
             else:
-                start.append(name.ljust(names), "bold").append("  ")
+                start.append(padded(name, names), "bold").append("  ")
                 page.line(start.append_text(told), 0, words + names + 4)
             if file.fingerprint is not None:
                 page.whole("fingerprint", Text(file.fingerprint), 4, 17)

@@ -8,11 +8,13 @@ from rich.text import Text
 
 from ckpttool.comparison.result import DiffKind
 from ckpttool.findings.text import count, printable
+from ckpttool.reports.terminal.cells import columns, padded, start_of
 from ckpttool.reports.terminal.page import SHADES, styled
 
 if TYPE_CHECKING:
     from ckpttool.comparison.result import Comparison, TensorDiff
-    from ckpttool.reports.terminal.page import Page
+    from ckpttool.reports.terminal.cells import columns, padded, start_of
+from ckpttool.reports.terminal.page import Page
 
 # What is drawn at most; the rest is counted. Real models fit, a file of 100,000 stacks does not.
 _MOST_GROUPS = 8
@@ -127,7 +129,11 @@ def _write_row(page: Page, items: List[Tuple[Sign, str]], indent: int) -> None:
     line = Text()
     for sign, words in items:
         item = styled(page.sign(sign.character), sign.style).append(f" {words}")
-        if line and page.width is not None and indent + len(line) + 2 + len(item) > page.width:
+        if (
+            line
+            and page.width is not None
+            and indent + line.cell_len + 2 + item.cell_len > page.width
+        ):
             page.line(line, indent, indent + 2)
             line = Text()
         line = line.append("  ").append_text(item) if line else item
@@ -157,14 +163,14 @@ def _write_group(page: Page, group: _Group, first: Sequence[str]) -> None:
     known = [(role, group.cells[role]) for role in first if role in group.cells]
     rows = [*known, *(row for row in group.cells.items() if row[0] not in first)][:_MOST_ROLES]
     blocks = group.blocks[:_MOST_BLOCKS]
-    labels = max([len(_label(role)) for role, _ in rows] + [len("blocks")])
+    labels = max([columns(_label(role)) for role, _ in rows] + [len("blocks")])
     room = (page.width or 80) - 4 - labels - 2
     cell = 2 if 2 * len(blocks) <= room else 1  # two columns are about as wide as a line is high
     for start in range(0, len(blocks), room // cell):
         part = blocks[start : start + room // cell]
         _write_numbers(page, part, labels, cell)
         for role, row in rows:
-            text = Text(_label(role).ljust(labels + 2))
+            text = Text(padded(_label(role), labels + 2))
             for block in part:
                 sign = row.get(block)
                 character = page.sign(sign.character) if sign else " "
@@ -180,8 +186,7 @@ _FILLING = frozenset(sign for _, sign in _LEVELS)
 
 
 def _label(role: str) -> str:
-    shown = printable(role)
-    return shown if len(shown) <= _LONGEST_ROLE else f"{shown[: _LONGEST_ROLE - 1]}~"
+    return start_of(printable(role), _LONGEST_ROLE)
 
 
 def _write_numbers(page: Page, blocks: List[int], labels: int, cell: int) -> None:

@@ -11,6 +11,7 @@ from ckpttool.comparison.result import Comparison, DiffKind, Outcome
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.names import summarise
 from ckpttool.findings.text import count, printable
+from ckpttool.reports.terminal.cells import columns, end_of, padded
 from ckpttool.reports.terminal.diff_classes import ORDERS, TITLES, TOP, write_class
 from ckpttool.reports.terminal.diff_map import is_telling, sign_of, write_map
 from ckpttool.reports.terminal.diff_numbers import percent
@@ -117,15 +118,14 @@ def _write_stat(page: Page, comparison: Comparison, view: DiffView) -> None:
         return
     tensors.sort(key=ORDERS[view.sort])
     shown = tensors if view.top is None else tensors[: view.top]
-    widest = max((len(printable(tensor.name)) for tensor in shown), default=0)
+    widest = max((columns(printable(tensor.name)) for tensor in shown), default=0)
     names = min(widest, max((page.width or 100) - _BAR - 22, 12))
     page.blank()
     for tensor in shown:
         sign = sign_of(tensor)
-        name = printable(tensor.name)
         # the end of a name says more than its start
-        name = name if len(name) <= names else f"~{name[1 - names :]}"
-        text = Text(f"{name.ljust(names)} | ")
+        name = end_of(printable(tensor.name), names)
+        text = Text(f"{padded(name, names)} | ")
         if tensor.change is None:
             text.append(TITLES[tensor.kind], sign.style)
         else:

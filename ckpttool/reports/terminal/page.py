@@ -59,6 +59,7 @@ class Page:
             emoji=False,
             force_terminal=terminal,  # or FORCE_COLOR would make a file a terminal
             color_system=_colors(stream, environment),
+            _environ=with_sizes(environment),
         )
         self.width = max(self._console.width, _NARROWEST) if terminal else None
         self._links = terminal and self._console.color_system is not None
@@ -110,7 +111,7 @@ class Page:
 
     def whole(self, label: str, text: Text, indent: int = 2, hang: int = 15) -> None:
         """Write a fact that people copy, and so never wrapped: if need be on a line of its own."""
-        if self.width is None or hang + len(text) <= self.width:
+        if self.width is None or hang + text.cell_len <= self.width:
             self.row(label, text, indent, hang)
             return
         self._write(Text(" " * indent).append(label, "dim"))
@@ -122,6 +123,19 @@ class Page:
         with self._console.capture() as captured:
             self._console.print(text, soft_wrap=True)
         self._stream.write(captured.get())
+
+
+def with_sizes(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without sizes of a terminal that are none.
+
+    Shells and terminals without a size set them to 0. Python then asks the terminal; rich would
+    write nothing into no columns.
+    """
+    return {
+        name: value
+        for name, value in environment.items()
+        if name not in ("COLUMNS", "LINES") or (value.isdecimal() and int(value) > 0)
+    }
 
 
 def _colors(stream: TextIO, environment: Mapping[str, str]) -> Literal["auto", "standard"] | None:

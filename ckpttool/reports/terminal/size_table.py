@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Sequence
 
 from rich.text import Text
 
+from ckpttool.reports.terminal.cells import columns, padded
 from ckpttool.reports.terminal.page import SHADES, styled
 
 if TYPE_CHECKING:
@@ -76,8 +77,8 @@ def write_table(page: Page, rows: Sequence[SizeRow]) -> None:
 
 
 def _widths(rows: Sequence[SizeRow], width: int | None) -> _Widths | None:
-    names = min(max(len(row.indented) for row in rows), _WIDEST)
-    what = max(len(row.what) for row in rows)
+    names = min(max(columns(row.indented) for row in rows), _WIDEST)
+    what = max(columns(row.what) for row in rows)
     numbers = max(len("parameters"), *(len(row.parameters) for row in rows))
     # "each" stands behind numbers of one width
     each = len(_EACH) if any(row.each for row in rows) else 0
@@ -102,8 +103,8 @@ def _head(widths: _Widths) -> str:
 
 
 def _line(page: Page, row: SizeRow, widths: _Widths) -> Text:
-    text = styled(row.indented.ljust(widths.names), row.style)
-    text.append(f"  {row.what.ljust(widths.what)}  ")
+    text = styled(padded(row.indented, widths.names), row.style)
+    text.append(f"  {padded(row.what, widths.what)}  ")
     if widths.parameters:
         text.append(f"{row.parameters:>{widths.parameters}}  ")
     each = _EACH if row.each else " " * widths.each

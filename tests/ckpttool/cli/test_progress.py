@@ -28,7 +28,7 @@ def watched(
     monkeypatch.setattr("sys.stderr", stream)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", str(columns))
-    for name in ("JPY_PARENT_PID", "COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE"):
+    for name in ("JPY_PARENT_PID", "COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE", "CI"):
         monkeypatch.delenv(name, raising=False)
     return stream
 
@@ -53,9 +53,9 @@ def test_a_closed_standard_error_is_no_terminal(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("JPY_PARENT_PID", "1"), ("COLAB_RELEASE_TAG", "x"), ("TERM", "dumb")],
+    [("JPY_PARENT_PID", "1"), ("COLAB_RELEASE_TAG", "x"), ("TERM", "dumb"), ("CI", "true")],
 )
-def test_a_notebook_and_a_dumb_terminal_get_no_bar(
+def test_a_notebook_a_dumb_terminal_and_a_log_get_no_bar(
     variable: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream = watched(monkeypatch)
@@ -63,6 +63,17 @@ def test_a_notebook_and_a_dumb_terminal_get_no_bar(
     with progress_bar("x.pth") as bar:
         assert bar is None
     assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize(("variable", "value"), [("CI", "false"), ("CI", ""), ("COLUMNS", "0")])
+def test_any_other_terminal_gets_one(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = watched(monkeypatch)
+    monkeypatch.setenv(variable, value)
+    with progress_bar("x.pth") as bar:
+        assert bar is not None
+    assert "x.pth" in stream.getvalue()
 
 
 def test_a_terminal_gets_phase_path_share_rate_and_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import io
 from typing import Mapping
 
 import pytest
+from rich.text import Text
 
 from ckpttool.reports.terminal.page import Page, styled
 from tests.builders.reports import Terminal
@@ -69,3 +70,15 @@ class Unread(io.StringIO):
 def test_who_does_not_read_ends_no_process() -> None:
     with pytest.raises(BrokenPipeError):  # rich makes it SystemExit(1), the code of a finding
         Page(Unread()).line(styled("x", "bold"), 0, 0)
+
+
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal])
+@pytest.mark.parametrize("columns", ["0", "-1", "", "wide"])
+def test_a_width_that_is_none_is_ignored(stream: type[io.StringIO], columns: str) -> None:
+    written = stream()
+    Page(written, {"COLUMNS": columns, "LINES": "0", "NO_COLOR": "1"}).line(Text("a word " * 4))
+    assert written.getvalue() == "a word a word a word a word\n"
+
+
+def test_a_width_that_is_set_is_taken() -> None:
+    assert Page(Terminal(), {"COLUMNS": "72"}).width == 72
