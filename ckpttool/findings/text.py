@@ -20,6 +20,9 @@ _HEXADECIMAL = frozenset("0123456789abcdef")
 #: Longest piece of untrusted text that is printed whole, in characters.
 MAX_SHOWN = 200
 
+# Digits of a number beyond which a float32 has none.
+_MOST_DIGITS = 8
+
 
 def brief(kind: str, *facts: str | None) -> str:
     """Return a line for an interactive session: ``<Report: PASS, 1 file>``."""
@@ -103,6 +106,20 @@ def rounded(number: int) -> str:
 def percent(part: float, whole: float) -> str:
     """Return a share, rounded down: 100.00 % is said of the whole alone."""
     return f"{math.floor(10_000 * part / whole) / 100:.2f} %" if whole else "0 %"
+
+
+def digits_of(low: float | None, high: float | None, least: int) -> int:
+    """Return how many digits show two numbers apart: ``least``, and more where they are close.
+
+    The values of a norm's weights differ in the fourth digit, and ``1 to 1`` says nothing of them.
+    """
+    if low is None or high is None or not math.isfinite(low) or not math.isfinite(high):
+        return least
+    # halves, since the distance of two numbers may be beyond float64
+    apart, peak = high / 2 - low / 2, max(abs(low), abs(high)) / 2
+    if apart <= 0 or not peak:
+        return least
+    return min(max(math.ceil(math.log10(peak) - math.log10(apart)) + 2, least), _MOST_DIGITS)
 
 
 def is_encodable(text: str) -> bool:

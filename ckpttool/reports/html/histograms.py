@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple, Sequence
 
+from ckpttool.findings.text import digits_of
 from ckpttool.reports.html.room import Room
 from ckpttool.reports.html.shown import Drawn, name, number, whole
 
@@ -12,6 +13,7 @@ _WIDTH, _HEIGHT = 240, 72  # of a block's picture, in units of its view box
 _SMALL = 14  # the height of one in a table
 _SMALL_BINS = 20
 _TABLE_BINS = 24
+_DIGITS = 3  # of an edge, if these tell it from the others
 
 
 class Bins(NamedTuple):
@@ -73,8 +75,8 @@ def histograms(blocks: Sequence[Block], side_names: Sequence[str], room: Room) -
     bins = drawn[0][0].sides[0]
     return Histograms(
         tuple(panel for _, panel in drawn),
-        number(bins.low),
-        number(bins.high),
+        number(bins.low, digits_of(bins.low, bins.high, _DIGITS)),
+        number(bins.high, digits_of(bins.low, bins.high, _DIGITS)),
         len(bins.counts),
         _table([block for block, _ in drawn], side_names),
         tuple(side_names),
@@ -109,7 +111,8 @@ def _picture(block: Block) -> Drawn:
     bins = block.sides[0]
     zero = ""
     if bins.low < 0 < bins.high:
-        at = round(_WIDTH * -bins.low / (bins.high - bins.low), 1)
+        share = -bins.low / 2 / (bins.high / 2 - bins.low / 2)
+        at = round(_WIDTH * share, 1)
         zero = f'<line class="zero" x1="{at:g}" x2="{at:g}" y1="0" y2="{_HEIGHT}"/>'
     return Drawn(
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT + 1}" preserveAspectRatio="none" aria-hidden="true">'
@@ -154,12 +157,12 @@ def _table(blocks: Sequence[Block], side_names: Sequence[str]) -> Table:
     bins = blocks[0].sides[0]
     # of the pictures' bins some together: the table is to be read
     counts = [_merged(side.counts, _TABLE_BINS) for _, side in columns]
-    width = (bins.high - bins.low) / max(1, len(bins.counts))
-    step = width * (-(-len(bins.counts) // _TABLE_BINS) or 1)
-    ends = [min(bins.high, bins.low + at * step) for at in range(len(counts[0]) + 1)]
+    edges = _edges(bins, -(-len(bins.counts) // _TABLE_BINS) or 1)
+    digits = digits_of(edges[0], edges[1], _DIGITS)
+    texts = [number(edge, digits) for edge in edges]
     rows = [
         (
-            f"{number(ends[at])} to {number(ends[at + 1])}",
+            f"{texts[at]} to {texts[at + 1]}",
             *(whole(column[at]) for column in counts),
         )
         for at in range(len(counts[0]))
@@ -168,3 +171,11 @@ def _table(blocks: Sequence[Block], side_names: Sequence[str]) -> Table:
     outside.append(("above", [side.above for _, side in columns]))
     rows += [(word, *map(whole, numbers)) for word, numbers in outside if any(numbers)]
     return Table(("from, to", *(label for label, _ in columns)), tuple(rows))
+
+
+def _edges(bins: Bins, each: int) -> list[float]:
+    """Return the edges of so many bins together, the outermost ones to the bit."""
+    number = max(1, len(bins.counts))
+    # shares of both ends, since their distance may be beyond float64
+    shares = [at / number for at in (*range(0, number, each), number)]
+    return [bins.low * (1 - share) + bins.high * share for share in shares]

@@ -6,6 +6,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Callable, Iterable, Iterator, Mapping, Sequence
 
+from ckpttool.findings.text import digits_of
 from ckpttool.reports.html import histograms, tree_map
 from ckpttool.reports.html.heat_map import Measure, Point, Value
 from ckpttool.reports.html.shown import Drawn, name, number, shape, whole
@@ -41,6 +42,7 @@ COLUMNS = (
     Column("inf", numeric=True),
 )
 _NO_GROUP = "tensors"
+_DIGITS = 4  # of a number, if these tell it from others of its row
 
 
 def group_of(one: TensorStatistics) -> str:
@@ -117,12 +119,14 @@ def _row(one: TensorStatistics, anchor: str) -> Row:
 def cells_of(one: TensorStatistics) -> tuple[str, ...]:
     """Return the texts of a tensor's row, in the order of :data:`COLUMNS`."""
     block = "" if one.block is None else f" {one.block}"
+    digits = digits_of(one.min, one.max, _DIGITS)
     return (
         f"{name(one.group)}{block}" if one.group else "",
         one.dtype,
         shape(one.shape),
         whole(one.elements),
-        *(number(value, 4) for value in (one.min, one.max, one.mean, one.std, one.rms)),
+        *(number(value, digits) for value in (one.min, one.max, one.mean)),
+        *(number(value, _DIGITS) for value in (one.std, one.rms)),
         *(whole(value) for value in (one.zeros, one.nan, one.infinite)),
     )
 

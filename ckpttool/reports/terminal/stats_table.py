@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Iterator, List, NamedTuple, Sequence, Tuple
 
 from rich.text import Text
 
+from ckpttool.findings.text import digits_of
+from ckpttool.reports.terminal.cells import columns, padded
 from ckpttool.reports.terminal.page import HEIGHTS, styled
 from ckpttool.reports.terminal.size_table import percent_of
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 _CELLS = 12  # of a histogram
 _NARROWEST = 1e-9  # cells of a bin that has a width
 _NUMBER = len("-1.23e-05")
+_DIGITS = 3  # of a number, if these tell it from others of its line
 _WIDEST = 60  # columns of names; a longer name moves only the rest of its own line
 _HEADS = ("min", "max", "mean", "std", "zeros")
 
@@ -83,11 +86,15 @@ def _moments(tensors: Sequence[TensorStatistics]) -> tuple[float | None, float |
         if one.mean is not None and one.std is not None
     ]
     number = sum(elements for elements, _, _ in known)
-    if not number:
+    # one that is beyond float64 is not left out of a sum that is said to be of all
+    if not number or len(known) < sum(one.min is not None for one in tensors):
         return None, None
-    mean = sum(elements * own for elements, own, _ in known) / number
-    squares = sum(elements * (std**2 + (own - mean) ** 2) for elements, own, std in known)
-    return mean, math.sqrt(squares / number)
+    # by the largest of them, so that no square overflows or vanishes
+    scale = max(max(abs(own), std) for _, own, std in known) or 1.0
+    parts = [(elements / number, own / scale, std / scale) for elements, own, std in known]
+    mean = math.fsum(part * own for part, own, _ in parts)
+    square = math.fsum(part * (std**2 + (own - mean) ** 2) for part, own, std in parts)
+    return scale * mean, scale * math.sqrt(square)
 
 
 def _counts(tensors: Sequence[TensorStatistics]) -> List[float]:
@@ -124,7 +131,7 @@ def _spread(histogram: Histogram, lo: float, hi: float) -> Iterator[tuple[int, f
 
 def write_stats(page: Page, rows: Sequence[StatsRow]) -> None:
     """Write the rows; where columns have no room, the numbers stand below each name."""
-    names = min(max(len(row.indented) for row in rows), _WIDEST)
+    names = min(max(columns(row.indented) for row in rows), _WIDEST)
     what = max(len(row.what) for row in rows)
     width = 2 + names + 2 + what + (2 + _NUMBER) * 4 + 2 + len("100.0 %") + 2 + _CELLS
     if page.width is not None and page.width < width:
@@ -134,7 +141,7 @@ def write_stats(page: Page, rows: Sequence[StatsRow]) -> None:
     heads = [head.rjust(_NUMBER) for head in _HEADS[:-1]] + [_HEADS[-1].rjust(len("100.0 %"))]
     page.line(styled(f"{' ' * names}  {' ' * what}  {'  '.join(heads)}  histogram", "dim"), 2)
     for row in rows:
-        text = styled(row.indented.ljust(names), "" if row.found else "bold")
+        text = styled(padded(row.indented, names), "" if row.found else "bold")
         text.append(f"  {row.what.ljust(what)}")
         if row.found is not None:
             text.append("  ").append_text(_cells(page, row.found))
@@ -144,7 +151,7 @@ def write_stats(page: Page, rows: Sequence[StatsRow]) -> None:
 def _cells(page: Page, found: Together) -> Text:
     if found.min is None and found.unmeasured:
         return Text(found.unmeasured, "dim")
-    numbers = [_number(one).rjust(_NUMBER) for one in found[1:5]]
+    numbers = [one.rjust(_NUMBER) for one in _numbers(found)]
     text = Text("  ".join([*numbers, _zeros(found).rjust(len("100.0 %"))]))
     text.append(f"  {_spark(page, found.counts).ljust(_CELLS)}", "cyan")
     return text.append_text(_wrong(found))
@@ -161,15 +168,24 @@ def _write_narrow(page: Page, row: StatsRow) -> None:
         return
     # first, so that it is not wrapped
     text = styled(f"{_spark(page, found.counts)}  ", "cyan")
-    text.append(f"{_number(found.min)} to {_number(found.max)}")
-    text.append(f"  mean {_number(found.mean)}  std {_number(found.std)}")
+    low, high, mean, std = _numbers(found)
+    text.append(f"{low} to {high}  mean {mean}  std {std}")
     if found.zeros:
         text.append(f"  zeros {_zeros(found)}")
     page.line(text.append_text(_wrong(found)), indent + 2)
 
 
-def _number(number: float | None) -> str:
-    return "-" if number is None else f"{number:.3g}"
+def _numbers(found: Together) -> List[str]:
+    """Return the least, the largest, the mean and the deviation, in digits that tell them apart."""
+    for digits in range(digits_of(found.min, found.max, _DIGITS), _DIGITS - 1, -1):
+        texts = [_number(one, digits) for one in (found.min, found.max, found.mean)]
+        if max(map(len, texts)) <= _NUMBER:
+            break
+    return [*texts, _number(found.std, _DIGITS)]
+
+
+def _number(number: float | None, digits: int) -> str:
+    return "-" if number is None else f"{number:.{digits}g}"
 
 
 def _zeros(found: Together) -> str:

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from ckpttool.findings.text import is_sha256, percent, some_of
+from ckpttool.findings.text import digits_of, is_sha256, percent, some_of
 
 DIGEST = hashlib.sha256(b"weights").hexdigest()
 
@@ -45,3 +45,21 @@ def test_all_is_said_of_the_whole_alone() -> None:
         "99.99 %",
         "0 %",
     ]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "digits"),
+    [
+        pytest.param(-0.5, 2.0, 3, id="far apart"),
+        pytest.param(0.99937, 1.0008, 5, id="close"),
+        pytest.param(1e6, 1e6 + 1e-9, 8, id="closer than a float32"),
+        pytest.param(-1.7e308, 1.7e308, 3, id="further apart than any float"),
+        pytest.param(5e-324, 1e-323, 3, id="smallest"),
+        pytest.param(1.0, 1.0, 3, id="one number"),
+        pytest.param(0.0, 0.0, 3, id="zero"),
+        pytest.param(None, None, 3, id="not known"),
+        pytest.param(1.0, float("inf"), 3, id="infinite"),
+    ],
+)
+def test_close_numbers_have_more_digits(low: float | None, high: float | None, digits: int) -> None:
+    assert digits_of(low, high, 3) == digits

@@ -322,6 +322,17 @@ def test_charts_fit_the_window_or_scroll_by_themselves(opened: Opener, width: in
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_a_long_name_leaves_the_numbers_of_the_map_in_sight(opened: Opener) -> None:
+    report = measured.model()
+    statistics = report.statistics
+    assert statistics is not None
+    long = measured.tensor("a" * 300)
+    statistics = statistics._replace(tensors=(*statistics.tensors, long))
+    page = opened(built.report(report._replace(statistics=statistics)))
+    cell = page.locator(".heat.single tbody tr", has_text="a" * 300).locator("td").first
+    assert cell.bounding_box()["x"] < 1280
+
+
 def test_on_paper_everything_is_open_and_nothing_is_cut(opened: Opener) -> None:
     page = opened(built.report(with_findings()))
     page.evaluate("dispatchEvent(new Event('beforeprint'))")

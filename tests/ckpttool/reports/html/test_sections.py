@@ -11,9 +11,9 @@ from ckpttool.findings import rules
 from ckpttool.findings.finding import finding
 from ckpttool.findings.results import FileReport
 from ckpttool.reports.html import ramp
-from ckpttool.reports.html.histograms import Block, histograms
-from ckpttool.reports.html.measured import bins_of
-from ckpttool.reports.html.room import MOST_BYTES, rooms
+from ckpttool.reports.html.histograms import Bins, Block, histograms
+from ckpttool.reports.html.measured import bins_of, cells_of
+from ckpttool.reports.html.room import MOST_BYTES, Room, rooms
 from ckpttool.reports.html.shown import number, parameters
 from tests.builders import measured
 from tests.builders import reports as built
@@ -215,6 +215,24 @@ def test_a_comparison_of_a_large_model_shows_all_of_its_blocks() -> None:
     assert drawn.left_out == 0
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "first", "last"),
+    [
+        pytest.param(
+            -1.7e308, 1.7e308, "-1.7e308 to -8.5e307", "8.5e307 to 1.7e308", id="of any float"
+        ),
+        pytest.param(0.9996, 1.0004, "0.9996 to 0.9998", "1.0002 to 1.0004", id="close"),
+    ],
+)
+def test_edges_are_numbers_that_differ(low: float, high: float, first: str, last: str) -> None:
+    blocks = [Block("encoder 0", "", (Bins(low, high, (1, 2, 2, 1)),))]
+    drawn = histograms(blocks, ("",), Room(10_000))
+    assert drawn is not None
+    edges = [row[0] for row in drawn.table.rows]
+    assert (edges[0], edges[-1]) == (first, last)
+    assert "inf" not in drawn.panels[0].picture
+
+
 def test_what_lies_outside_of_the_bins_is_counted() -> None:
     told = section(built.measured(), "histograms").one("tbody")
     assert [row.one("th").text for row in told.all("tr")][-2:] == ["below", "above"]
@@ -267,6 +285,12 @@ def test_the_table_has_a_row_for_each_tensor_in_the_order_of_the_file() -> None:
     heads = table.one("thead").all("th")
     assert [one.attributes.get("data-sort") for one in heads][:2] == ["text", "text"]
     assert texts(table.all("tr")[1])[:4] == ["encoder", "float32", "64", "64"]
+
+
+def test_least_and_largest_differ_in_what_is_shown() -> None:
+    norm = measured.tensor("norm.weight")._replace(min=0.99937, max=1.00081, mean=1.00001)
+    assert cells_of(norm)[4:7] == ("0.99937", "1.0008", "1")
+    assert cells_of(norm._replace(min=-0.5, max=2.0, mean=0.123456))[4:7] == ("-0.5", "2", "0.1235")
 
 
 def test_a_finding_leads_to_its_tensors() -> None:

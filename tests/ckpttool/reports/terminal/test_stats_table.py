@@ -12,6 +12,7 @@ from ckpttool.findings.finding import Verdict
 from ckpttool.findings.listing import Listing, Listings, TensorRow
 from ckpttool.findings.results import FileReport
 from ckpttool.findings.statistics import Histogram, Statistics, TensorStatistics
+from ckpttool.reports.terminal.cells import columns
 from ckpttool.reports.terminal.listing_text import write
 from ckpttool.reports.terminal.page import HEIGHTS
 from ckpttool.reports.terminal.stats_table import together
@@ -138,3 +139,50 @@ def test_what_was_not_measured_says_why() -> None:
 
 def test_with_statistics_it_is_not_said_that_only_headers_were_read() -> None:
     assert "only headers" not in shown(measured("a", np.array([1.0])))
+
+
+def test_names_with_wide_characters_move_no_column() -> None:
+    values = np.arange(6.0)
+    text = shown(measured("\u5c64.w", values), measured("encoder.norm.w", values))
+    places = {columns(line[: line.index("float32")]) for line in text.splitlines() if "[6]" in line}
+    assert len(places) == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "low", "high"),
+    [
+        pytest.param([0.99937, 1.0008], "0.99937", "1.0008", id="of a norm"),
+        pytest.param([-0.5, 2.0], "-0.5", "2", id="far apart"),
+        pytest.param([1.0, 1.0], "1", "1", id="one number"),
+        pytest.param([-1.23456789e20, -1.23456788e20], "-1.23e+20", "-1.23e+20", id="no room"),
+    ],
+)
+def test_least_and_largest_differ_in_what_is_shown(
+    values: list[float], low: str, high: str
+) -> None:
+    words = line_of(shown(measured("w", np.array(values))), "w ").split()
+    assert words[3:5] == [low, high]
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1.0, 1e200])
+def test_the_deviation_of_very_small_and_very_large_numbers_is_told(scale: float) -> None:
+    parts = [measured(name, RANDOM.normal(size=50)) for name in ("a", "b")]
+    usual = together(parts)
+    assert usual.mean is not None
+    assert usual.std is not None
+    scaled = together(
+        [
+            one._replace(mean=(one.mean or 0) * scale, std=(one.std or 0) * scale, rms=None)
+            for one in parts
+        ]
+    )
+    assert scaled.mean == pytest.approx(usual.mean * scale, rel=1e-12)
+    assert scaled.std == pytest.approx(usual.std * scale, rel=1e-12)
+
+
+def test_numbers_that_one_tensor_lacks_are_not_told_of_all() -> None:
+    known = measured("a", np.arange(4.0))
+    beyond = known._replace(name="b", mean=None, std=None, rms=None)
+    assert together([known, beyond])[3:5] == (None, None)
+    # of one without a finite element there is nothing to tell
+    assert together([known, measured("b", np.full(4, np.nan))]).mean == 1.5
