@@ -19,6 +19,7 @@ from ckpttool.cli.environment import bind, holding, strangers
 from ckpttool.cli.offers import offer
 from ckpttool.findings.breakdowns import breakdown
 from ckpttool.findings.errors import CkpttoolError, UsageError
+from ckpttool.findings.text import closest
 
 # 130 is what shells report for a process that Ctrl-C ended: 128 and the number of SIGINT.
 CANNOT_TELL, INTERNAL, INTERRUPTED = 2, 3, 130
@@ -118,9 +119,7 @@ class Program(click.Group):
         name = args[0]
         if ctx.resilient_parsing or name.startswith("-") or self.get_command(ctx, name):
             return super().resolve_command(ctx, args)
-        from ckpttool.cli.suggestions import closest  # late: for mistakes only
-
-        raise NoSuchCommandError(name, closest(name, self.commands, 0.6), ctx)
+        raise NoSuchCommandError(name, closest(name, self.commands), ctx)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command and turn what it raises into an exit code."""

@@ -8,7 +8,8 @@ import click
 
 from ckpttool.cli import messages
 from ckpttool.cli.environment import variable_of
-from ckpttool.cli.suggestions import closest, possible
+from ckpttool.cli.suggestions import possible
+from ckpttool.findings.text import closest
 
 
 def show(error: click.ClickException) -> None:
@@ -48,7 +49,7 @@ def _told(error: click.ClickException) -> str:
 def _tips(error: click.ClickException) -> Iterator[str]:
     if isinstance(error, click.NoSuchOption):
         # of one letter any other is as close
-        near = closest(error.option_name, _options(error.ctx), 0.6)
+        near = closest(error.option_name, _options(error.ctx))
         if near is not None and error.option_name.startswith("--"):
             yield f"did you mean '{near}'?"
     if isinstance(error, click.MissingParameter):

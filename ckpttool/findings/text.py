@@ -71,12 +71,25 @@ def some_of(texts: Sequence[str], most: int) -> str:
     return ", ".join(texts[:most]) + more
 
 
+def closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """Return the known word that is closest, in letters of either size; ``None`` if none is."""
+    from difflib import get_close_matches  # late: for misspelled words only
+
+    # the last of two that differ in their case alone
+    lower = {one.lower(): one for one in known}
+    typed = word.lower()
+    if typed in lower:
+        return lower[typed]
+    # what was broken off: of several, the one that comes first
+    begun = [one for one in lower if typed and one.startswith(typed)]
+    close = begun[:1] or get_close_matches(typed, lower, 1, cutoff)
+    return lower[close[0]] if close else None
+
+
 def meant(word: str, known: Iterable[str]) -> str | None:
     """Return the question whether the closest known word was meant, if one is close."""
-    from difflib import get_close_matches  # late: only for misspelled words
-
-    close = get_close_matches(word, list(known), 1)
-    return f"Did you mean {close[0]}?" if close else None
+    near = closest(word, known)
+    return None if near is None else f"Did you mean {near}?"
 
 
 def size(nbytes: int) -> str:

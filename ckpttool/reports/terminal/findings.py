@@ -17,12 +17,10 @@ if TYPE_CHECKING:
     from ckpttool.findings.results import Waived
     from ckpttool.reports.terminal.page import Page
 
-# Sign and colour of each severity. The word is written too, so that a report can do without both.
-_LOOKS = {
-    Severity.ERROR: (BAD, "bold red"),
-    Severity.WARNING: (DOUBTFUL, "bold yellow"),
-    Severity.NOTE: (TOLD, "cyan"),
-}
+#: The style of each severity, wherever its word stands.
+STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "cyan"}
+# The word of a severity is written too, so that a report can do without its sign.
+_SIGNS = {Severity.ERROR: BAD, Severity.WARNING: DOUBTFUL, Severity.NOTE: TOLD}
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
@@ -79,8 +77,8 @@ def _write_head(page: Page, finding: Finding, rest: str, waived: bool = False) -
 
 def severity_text(page: Page, severity: Severity) -> Text:
     """Return the sign and the word of a severity, all of one width."""
-    sign, style = _LOOKS[severity]
-    return styled(f"{page.sign(sign)} {severity.value.ljust(len('warning'))}", style)
+    word = severity.value.ljust(len("warning"))
+    return styled(f"{page.sign(_SIGNS[severity])} {word}", STYLES[severity])
 
 
 def write_waived(page: Page, waived: Sequence[Waived]) -> None:

@@ -14,6 +14,7 @@ from rich.text import Text
 from ckpttool.findings import rules
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count, printable
+from ckpttool.reports.terminal.findings import STYLES
 from ckpttool.reports.terminal.headline import VERDICTS, write_headline
 from ckpttool.reports.terminal.page import styled
 
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from ckpttool.findings.finding import Finding
     from ckpttool.findings.results import Coverage, FileReport, ForwardSummary
     from ckpttool.reports.terminal.page import Page
-
-#: The style of each severity, wherever its word stands.
-STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "cyan"}
 
 # Outputs for two images that differ by less than this part of their spread are as good as equal.
 _SAME = 1e-3
