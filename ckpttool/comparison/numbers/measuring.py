@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Sequence
 
 import numpy as np
@@ -29,9 +30,10 @@ class OfPair:
         self._both = Measures(pair.left.dtype, stride)
         self._apart = [Measures(info.dtype, stride) for info in pair]
 
-    @property
+    @cached_property
     def sides(self) -> tuple[Measured, Measured]:
-        """What was measured of each side."""
+        """What was measured of each side, once all parts are added."""
+        # merged once: tied tensors share what was measured, and each of their names asks for it
         for side in self._apart:
             side.merge(self._both)
         left, right = (side.measured for side in self._apart)

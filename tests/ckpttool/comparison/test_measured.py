@@ -156,3 +156,15 @@ def test_a_file_that_is_cut_short_is_a_finding(files: tuple[str, str]) -> None:
     Path(files[1]).write_bytes(Path(files[1]).read_bytes()[:-7])
     comparison = ckpttool.diff(*files, stats=True)
     assert (comparison.exit_code, comparison.right.statistics) == (2, None)
+
+
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
+def test_tied_tensors_have_the_same_statistics(tmp_path: Path) -> None:
+    paths = str(tmp_path / "left.pth"), str(tmp_path / "right.pth")
+    weight = torch.randn(600, 700, generator=torch.Generator().manual_seed(0))
+    for path in paths:
+        torch.save({"embedding": weight, "head": weight}, path)
+        weight[300] += 1
+    for side in compared(paths):
+        first, second = side.tensors
+        assert second._replace(name=first.name, role=first.role) == first
