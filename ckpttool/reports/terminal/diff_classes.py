@@ -299,8 +299,9 @@ def _shape(side: Side | None) -> str:
 def _by_change(tensor: TensorDiff) -> tuple[float, ...]:
     if tensor.change is None:
         return (1.0, 0.0, -elements_of(tensor))
-    # NaN and infinity first, then tensors without a finite norm
-    share = tensor.change.relative_rms
+    # NaN and infinity first, then tensors without a finite norm; last what began at zero, of which
+    # the relative change is 100 % however little was added
+    share = 0.0 if tensor.change.from_zero else tensor.change.relative_rms
     return (-tensor.change.odd, -(inf if share is None else share), -elements_of(tensor))
 
 

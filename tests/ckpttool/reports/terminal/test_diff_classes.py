@@ -106,6 +106,12 @@ def test_what_was_zero_does_not_fill_the_list() -> None:
     assert "1 tensor is zero on the right: head.weight" in emptied
 
 
+def test_what_was_zero_is_last_in_the_short_form_too() -> None:
+    tensors = [changed("layers.0.bias", zero="left"), changed("head.weight")]
+    found = [line for line in lines(*tensors, view=DiffView(stat=True)) if " | " in line]
+    assert [line.split()[0] for line in found[1:]] == ["head.weight", "layers.0.bias"]
+
+
 def test_nan_says_nan() -> None:
     found = lines(changed("a.w", odd=3), changed("b.w"))
     assert "3 NaN on the left only: a.w" in found
