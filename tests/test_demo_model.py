@@ -10,6 +10,7 @@ from ckpttool import verify
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.results import FileReport
 from ckpttool.models.sample import write_sample
+from tests.builders import extras
 from tests.builders.repository import ROOT
 
 DATA = ROOT / "data"
@@ -22,11 +23,13 @@ UNTRAINED = {"MOD001"}
 
 @pytest.fixture(scope="module")
 def trained() -> FileReport:
+    extras.pillow()
     return verify(DATA / "mae_demo.pth", images=PICTURES).files[0]
 
 
 @pytest.fixture(scope="module")
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> FileReport:
+    extras.pillow()
     path = tmp_path_factory.mktemp("untrained") / "sample.pth"
     write_sample(str(path), MODEL, full=True, seed=0)
     return verify(path, images=PICTURES).files[0]

@@ -11,12 +11,12 @@ from typing import Any, Callable, Mapping
 from xml.etree import ElementTree as ET
 
 import pytest
-import yaml
 
 from docs.make_tour import FOLDER as PICTURES
 from docs.make_tour import SCREENS, WIDTHS, Screen, described, drawn, file_name
 from docs.pages.blocks import MARKS, Block, blocks
 from docs.pages.run import PAGES, run_page
+from tests.builders import extras
 from tests.builders.page_folders import FOLDERS
 from tests.builders.repository import ROOT
 
@@ -24,6 +24,8 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+yaml: Any = extras.yaml()
 
 TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in PAGES}
 BLOCKS = [(name, block) for name, text in TEXTS.items() for block in blocks(text)]

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
-import yaml
 
+from tests.builders import extras
 from tests.builders.repository import DOCS, ROOT
+
+yaml: Any = extras.yaml()
 
 
 def pages(entries: Any) -> Iterator[str]:

@@ -7,10 +7,11 @@ import subprocess
 from pathlib import Path
 from typing import Any, Mapping, NamedTuple
 
-import yaml
-
+from tests.builders import extras
 from tests.builders.processes import PATIENCE
 from tests.builders.repository import ROOT
+
+yaml: Any = extras.yaml()
 
 
 class _Yaml12(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML comes without types
@@ -28,7 +29,7 @@ _Yaml12.add_implicit_resolver(_BOOLEAN, re.compile("^(?:true|false)$"), list("tf
 def loaded(path: str) -> Any:
     """Return what a YAML file of the project says."""
     # a SafeLoader: it builds plain values only
-    return yaml.load((ROOT / path).read_text(encoding="utf-8"), Loader=_Yaml12)  # noqa: S506
+    return yaml.load((ROOT / path).read_text(encoding="utf-8"), Loader=_Yaml12)
 
 
 class ActionRun(NamedTuple):

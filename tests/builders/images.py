@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Tuple
-
-from PIL import Image
+from typing import TYPE_CHECKING, Any, Tuple
 
 from ckpttool.models.pictures.images import Photo
+from tests.builders import extras
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+Image: Any = extras.pillow()
 
 
-def image(size: Tuple[int, int] = (40, 24)) -> Image.Image:
+def image(size: Tuple[int, int] = (40, 24)) -> Picture:
     """A red ramp to the right and a green one downward; blue where both are high."""
     wide, high = size
-    picture = Image.new("RGB", size)
+    picture: Picture = Image.new("RGB", size)
     for top in range(high):
         for left in range(wide):
             red, green = 255 * left // wide, 255 * top // high

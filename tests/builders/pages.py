@@ -6,7 +6,10 @@ from html.parser import HTMLParser
 from typing import Iterator
 
 from ckpttool.findings.results import Report
+from tests.builders import extras
 from tests.builders.reports import rendered
+
+extras.pages()
 
 #: Elements without an end tag.
 _VOID = {"meta", "link", "input", "br", "img", "hr"}

@@ -35,6 +35,7 @@ from ckpttool.findings.statistics import (
     TensorStatistics,
 )
 from ckpttool.reports import reporter
+from tests.builders import extras
 
 #: Clears the screen, ends the line, annotates a CI log and turns the line's direction.
 HOSTILE = "\x1b[2J\n::error::pwned ##[error]\u202e"
@@ -285,6 +286,8 @@ def report(*files: FileReport) -> Report:
 
 def rendered(report: Report, name: str) -> str:
     """A report in a format."""
+    if name == "html":
+        extras.pages()
     stream = io.StringIO()
     reporter(name)(report, stream)
     return stream.getvalue()

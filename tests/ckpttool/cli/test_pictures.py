@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 
 from tests.builders import checkpoints
 from tests.builders.commands import invoke
-from tests.builders.images import image_file
+from tests.builders.images import Image, image_file
 
 
 @pytest.fixture

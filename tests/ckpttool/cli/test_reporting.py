@@ -15,6 +15,7 @@ from ckpttool.cli import main
 from ckpttool.reports import REPORTERS
 from ckpttool.verification.lock.writing import render
 from tests.builders import checkpoints as built
+from tests.builders import extras
 from tests.builders import locks as built_locks
 from tests.builders.commands import invoke, runner
 
@@ -22,6 +23,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserW
 
 
 def run(*arguments: str | Path) -> Result:
+    if any("html" in str(argument) for argument in arguments):
+        extras.pages()
     return runner().invoke(main, [str(argument) for argument in arguments])
 
 

@@ -13,7 +13,7 @@ import ckpttool
 from ckpttool.cli import main
 from ckpttool.findings.results import FileReport
 from ckpttool.findings.statistics import Statistics
-from tests.builders import checkpoints, schemas
+from tests.builders import checkpoints, extras, schemas
 from tests.builders.commands import runner
 
 
@@ -101,7 +101,7 @@ def test_the_documents_have_them(tmp_path: Path, tiny: str, content: Any) -> Non
 
 
 def test_a_page_with_charts_gathers_them(tmp_path: Path) -> None:
-    pytest.importorskip("jinja2")
+    extras.pages()
     path = checkpoints.saved(tmp_path, checkpoints.sound)
     reports = ["--report", f"html={tmp_path / 'a.html'}", "--report", f"json={tmp_path / 'a.json'}"]
     runner().invoke(main, ["verify", "--no-forward", path, *reports])

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from ckpttool.findings.errors import UsageError
 from ckpttool.models.pictures.images import fit, read_images
-from tests.builders.images import image, image_file, photo
+from tests.builders.images import Image, image, image_file, photo
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.bmp", "a.gif", "a.ppm", "a.tiff"])
@@ -89,14 +86,3 @@ def test_pixels_of_more_than_8_bits_are_refused(tmp_path: Path) -> None:
     Image.new("I;16", (4, 4)).save(path)
     with pytest.raises(UsageError, match="expected 8 bits per channel"):
         read_images([str(path)])
-
-
-def test_without_pillow_it_is_said_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(UsageError, match=re.escape("pip install 'ckpttool[images]'")):
-        read_images(["cat.png"])
-
-
-def test_without_an_image_pillow_is_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "PIL", None)
-    assert read_images([]) == ()
