@@ -265,6 +265,9 @@ class Listing(NamedTuple):
 
     def __repr__(self) -> str:
         """Return a line: in a notebook, all fields would fill pages."""
+        if self.file.format is None:  # nothing was listed, which is not a file without tensors
+            found = count(len(self.findings), "finding")
+            return brief("Listing", f"{self.verdict.value} {self.file.path}", found)
         tensors = count(len(self.tensors), "tensor")
         return brief("Listing", self.file.path, self.file.format, tensors)
 

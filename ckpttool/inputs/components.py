@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _PIPELINE, _CONFIGS = "model_index.json", ("config.json", "adapter_config.json")
 _CLASS = "_class_name"
+# Kinds of adapters as PEFT spells them -> as people do.
+_WRITTEN = {"LORA": "LoRA", "ADALORA": "AdaLoRA"}
 # Far above honest files: one of a stranger must not keep the run busy.
 _LARGEST = 1_000_000
 
@@ -71,6 +73,7 @@ def _of_model(said: Mapping[str, object]) -> str:
 
 def _of_adapter(said: Mapping[str, object]) -> str:
     kind = _text(said.get("peft_type"))
+    kind = _WRITTEN.get(kind, kind)
     return f"{kind} adapter" if kind else ""
 
 

@@ -58,6 +58,7 @@ class Page:
             markup=False,
             emoji=False,
             force_terminal=terminal,  # or FORCE_COLOR would make a file a terminal
+            force_jupyter=False,  # or in a notebook each line would be shown there, and empty
             color_system=_colors(stream, environment),
             _environ=with_sizes(environment),
         )
@@ -107,7 +108,8 @@ class Page:
         if self.is_narrow:
             self.line(styled(f"{label}  ", "dim").append(text), indent, indent + 2)
             return
-        self.line(styled(label.ljust(hang - indent), "dim").append(text), indent, hang)
+        column = max(hang - indent, len(label) + 1)  # a longer label moves the rest of its line
+        self.line(styled(label.ljust(column), "dim").append(text), indent, hang)
 
     def whole(self, label: str, text: Text, indent: int = 2, hang: int = 15) -> None:
         """Write a fact that people copy, and so never wrapped: if need be on a line of its own."""

@@ -53,7 +53,7 @@ def test_a_pipeline_counts_before_what_a_folder_says_of_itself(tmp_path: Path) -
         ),
         ("config.json", {"model_type": "llama"}, "llama"),
         ("config.json", {"_class_name": "AutoencoderKL"}, "AutoencoderKL"),
-        ("adapter_config.json", {"peft_type": "LORA"}, "LORA adapter"),
+        ("adapter_config.json", {"peft_type": "LORA"}, "LoRA adapter"),
     ],
 )
 def test_a_model_says_its_class(

@@ -82,3 +82,23 @@ def test_a_width_that_is_none_is_ignored(stream: type[io.StringIO], columns: str
 
 def test_a_width_that_is_set_is_taken() -> None:
     assert Page(Terminal(), {"COLUMNS": "72"}).width == 72
+
+
+def test_in_a_notebook_a_text_is_written_to_its_stream_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # how rich tells one; there it shows each line as HTML, even what goes to a file
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    page = Page(io.StringIO())
+    assert not page._console.is_jupyter
+
+
+@pytest.mark.parametrize("columns", ["80", "120"])
+def test_a_label_wider_than_its_column_stays_apart_from_its_text(
+    columns: str,
+) -> None:
+    stream = Terminal()
+    Page(stream, {"NO_COLOR": "1", "COLUMNS": columns}).row(
+        "decoupled_weight_decay", styled("True", ""), 2, 15
+    )
+    assert stream.getvalue() == "  decoupled_weight_decay True\n"
