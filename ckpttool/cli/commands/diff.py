@@ -168,9 +168,11 @@ def diff(
     left, right = one_file_of(left, format_name), one_file_of(right, format_name)
     given = ("atol", "rtol", "max_ulp", "equal_nan")
     # --exact changes nothing: it is there to be written down, and must not be contradicted
-    overlooked = str(DiffOptions(*(options[name] for name in given)))
-    if exact and overlooked:
-        raise UsageError("--exact overlooks nothing", found=overlooked, fix="Choose one of them.")
+    tolerance = str(DiffOptions(*(options[name] for name in given)))
+    if exact and tolerance:
+        raise UsageError(
+            "--exact cannot be used with a tolerance", found=tolerance, fix="Choose one of them."
+        )
     files = planned(reports, [left, right], "Comparison")
     with progress_bar(right) as bar:
         comparison = comparing.diff(left, right, map=renames(mapped), progress=bar, **options)

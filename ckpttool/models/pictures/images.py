@@ -61,7 +61,7 @@ def _read(path: str) -> Photo:
         raise UsageError("the image has too many pixels", path=path) from error
     except pillow.UnidentifiedImageError as error:
         raise UsageError(
-            "not an image that is read", path=path, expected=", ".join(FORMATS)
+            "not an image of a supported format", path=path, expected=", ".join(FORMATS)
         ) from error
     except (OSError, SyntaxError, ValueError) as error:  # Pillow raises any of these
         if isinstance(error, UsageError):

@@ -68,7 +68,9 @@ def facts(file: FileReport) -> Iterator[Fact]:
 def _values(values: ValuesSummary) -> str:
     told = [f"{count(values.examined, 'tensor')} read"]
     told.append(f"NaN in {count(values.nan, 'tensor')}" if values.nan else "no NaN")
-    told.append(f"infinity in {count(values.infinite, 'tensor')}" if values.infinite else "no Inf")
+    told.append(
+        f"infinity in {count(values.infinite, 'tensor')}" if values.infinite else "no infinity"
+    )
     if values.skipped:
         told.append(f"{count(values.skipped, 'tensor')} not read")
     if values.checksums:

@@ -100,7 +100,7 @@ def _facts(one: Reconstruction) -> tuple[tuple[str, str], ...]:
 
 def _loss(one: Reconstruction) -> str:
     constant = number(one.constant_loss, 4)
-    return f"{number(one.loss, 4)} on the hidden patches; of a constant colour {constant}"
+    return f"{number(one.loss, 4)} on the hidden patches (mean colour: {constant})"
 
 
 def _shown(caption: str, picture: Picture) -> Shown:

@@ -55,7 +55,7 @@ def test_a_photograph_is_turned_as_its_camera_says(tmp_path: Path) -> None:
 def test_what_is_no_image_is_refused_by_its_name(tmp_path: Path) -> None:
     path = tmp_path / "weights.png"
     path.write_bytes(b"PK\3\4 no image")
-    with pytest.raises(UsageError, match=r"weights\.png: not an image that is read"):
+    with pytest.raises(UsageError, match=r"weights\.png: not an image of a supported format"):
         read_images([str(path)])
 
 
