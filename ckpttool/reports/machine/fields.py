@@ -13,6 +13,8 @@ _Kinds = Union[Type[Any], Tuple[Type[Any], ...]]
 
 # Numbers that JSON cannot express; reports write them as strings.
 _NUMBERS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
+# No number in a result is as large; what is beyond float64 could not be drawn.
+_LARGEST = 1 << 128
 _WORDS = {str: "text", int: "a whole number", bool: "true or false", dict: "an object"}
 
 
@@ -106,10 +108,12 @@ class Fields:
             isinstance(value, bool) and kinds not in (bool, object)
         ):
             self._wrong(self._at(name), expected, value)
+        self._check_size(self._at(name), value)
         return value
 
     def _number(self, place: str, value: object) -> float:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
+            self._check_size(place, value)
             return value
         if not isinstance(value, str) or value not in _NUMBERS:
             self._wrong(place, "a number", value)
@@ -120,7 +124,12 @@ class Fields:
         for at, item in enumerate(items):
             if not isinstance(item, kind) or isinstance(item, bool):
                 self._wrong(f"{self._at(name)}[{at}]", _WORDS[kind], item)
+            self._check_size(f"{self._at(name)}[{at}]", item)
         return items
+
+    def _check_size(self, place: str, value: object) -> None:
+        if isinstance(value, int) and abs(value) >= _LARGEST:
+            self._wrong(place, "a number below 2^128", value)
 
     def _at(self, name: str) -> str:
         return f"{self._where}.{name}" if self._where else name

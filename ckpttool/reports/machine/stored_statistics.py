@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 def read_statistics(fields: Fields) -> Statistics:
     """Return the statistics of a file."""
-    return Statistics(
-        tuple(_tensor(tensor) for tensor in fields.inners("tensors")),
-        tuple(_block(block) for block in fields.inners("blocks")),
-    )
+    blocks = tuple(_block(block) for block in fields.inners("blocks"))
+    bins = {(one.histogram.lo, one.histogram.hi, len(one.histogram.counts)) for one in blocks}
+    if len(bins) > 1:
+        fields.wrong("blocks", "histograms with the same bins")
+    return Statistics(tuple(_tensor(tensor) for tensor in fields.inners("tensors")), blocks)
 
 
 def _tensor(fields: Fields) -> TensorStatistics:
@@ -56,10 +57,13 @@ def _block(fields: Fields) -> BlockHistogram:
 
 
 def _histogram(fields: Fields) -> Histogram:
+    counts = fields.wholes("counts")
+    if not counts or min(counts) < 0:
+        fields.wrong("counts", "at least one count, and none below zero")
     return Histogram(
         fields.number("lo"),
         fields.number("hi"),
-        fields.wholes("counts"),
+        counts,
         fields.maybe("of", fields.whole),
         fields.whole("below"),
         fields.whole("above"),

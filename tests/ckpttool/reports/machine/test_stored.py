@@ -104,7 +104,7 @@ def test_fields_that_are_not_known_are_passed_over() -> None:
 
 
 def changed(change: Change) -> str:
-    document = json.loads(stored(built.report(built.locked(), built.waived())))
+    document = json.loads(stored(built.report(built.locked(), built.waived(), built.measured())))
     change(document)
     return json.dumps(document)
 
@@ -127,7 +127,15 @@ def removed(*place: str | int) -> Change:
     return change
 
 
+def with_other_bins(document: Any) -> None:
+    blocks = document["files"][2]["statistics"]["blocks"]
+    one = blocks[0]
+    blocks.append({**one, "block": 7, "histogram": {**one["histogram"], "counts": [1]}})
+
+
 FINDING = ("files", 0, "findings", 0)
+BLOCKS = ("files", 2, "statistics", "blocks")
+COUNTS = (*BLOCKS, 0, "histogram", "counts")
 
 
 @pytest.mark.parametrize(
@@ -161,6 +169,22 @@ FINDING = ("files", 0, "findings", 0)
             set_in("files", 0, "size", to=True),
             "files[0].size (expected a whole number, found true)",
             id="true is no number",
+        ),
+        pytest.param(
+            set_in("files", 0, "size", to=1 << 128),
+            "files[0].size (expected a number below 2^128",
+            id="huge number",
+        ),
+        pytest.param(
+            set_in(*COUNTS, 0, to=-1),
+            "files[2].statistics.blocks[0].histogram.counts (expected at least one count",
+            id="count below zero",
+        ),
+        pytest.param(set_in(*COUNTS, to=[]), "counts (expected at least one count", id="no counts"),
+        pytest.param(
+            with_other_bins,
+            "files[2].statistics.blocks (expected histograms with the same bins",
+            id="bins of blocks",
         ),
         pytest.param(
             set_in("files", 0, "coverage", "groups", "decoder", to=None),
