@@ -12,7 +12,7 @@ from typing import Iterable, NamedTuple, Tuple
 _MOST_PARTS = 24
 
 
-class NameRule(NamedTuple):
+class Renaming(NamedTuple):
     """How a name on the left is spelled on the right; ``*`` is the text that they share."""
 
     left: str
@@ -22,7 +22,7 @@ class NameRule(NamedTuple):
         return f"{self.left} -> {self.right}"
 
 
-def rules_of(pairs: Iterable[Tuple[str, str]]) -> dict[NameRule, list[tuple[str, str]]]:
+def rules_of(pairs: Iterable[Tuple[str, str]]) -> dict[Renaming, list[tuple[str, str]]]:
     """Return the rules that explain pairs of names that differ, and the pairs of each.
 
     A rule that would stand for one pair alone is that pair, in full.
@@ -30,9 +30,9 @@ def rules_of(pairs: Iterable[Tuple[str, str]]) -> dict[NameRule, list[tuple[str,
     found: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for pair in pairs:
         found.setdefault(_rule_of(*pair), []).append(pair)
-    named: dict[NameRule, list[tuple[str, str]]] = {}
+    named: dict[Renaming, list[tuple[str, str]]] = {}
     for rule, alike in found.items():
-        own = NameRule(*(alike[0] if len(alike) == 1 else rule))
+        own = Renaming(*(alike[0] if len(alike) == 1 else rule))
         named.setdefault(own, []).extend(alike)
     return named
 

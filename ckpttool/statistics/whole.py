@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Mapping
 
 from ckpttool.models.places import TensorPlace, place_of
@@ -20,10 +21,9 @@ if TYPE_CHECKING:
 
 def seen_of(canonical: Canonical, values: Values) -> list[Seen]:
     """Return the tensors of a file, under their canonical names, with what was measured."""
-    unclaimed = frozenset(canonical.unclaimed)
-    family = canonical.family
+    places = Places(canonical)
     return [
-        _seen(name, info, place_of(name, None if name in unclaimed else family), values)
+        _seen(name, info, places.canonical(name), values)
         for name, info in canonical.tensors.items()
     ]
 
@@ -71,15 +71,19 @@ class Places:
     def __init__(self, canonical: Canonical) -> None:
         self._canonical = canonical
         self._unclaimed = frozenset(canonical.unclaimed)
-        self._own: dict[str, TensorPlace] = {}
-        for name, origins in canonical.origins.items():
+
+    @cached_property
+    def _own(self) -> dict[str, TensorPlace]:
+        found: dict[str, TensorPlace] = {}
+        for name, origins in self._canonical.origins.items():
             place = self.canonical(name)
             if len(origins) == 1:
-                self._own[origins[0]] = place
+                found[origins[0]] = place
                 continue
             for origin in origins:
                 # parts of one tensor of the model have the roles that the file gives them
-                self._own[origin] = place._replace(role=place_of(origin, None).role)
+                found[origin] = place._replace(role=place_of(origin, None).role)
+        return found
 
     def canonical(self, name: str) -> TensorPlace:
         """Return the place of a tensor by its canonical name."""
