@@ -14,7 +14,8 @@ from rich.text import Text
 
 from ckpttool.findings.finding import Finding, Verdict, deciding
 from ckpttool.findings.rules import Severity
-from ckpttool.findings.text import count, printable, some_of
+from ckpttool.findings.text import count, printable
+from ckpttool.reports.details import LONG
 from ckpttool.reports.terminal.cells import columns, padded
 from ckpttool.reports.terminal.facts import (
     untold,
@@ -61,19 +62,23 @@ class Batch:
         self._files = report.files
         self._view = view
         told = [file for file in report.files if self._has_details(file)]
+        if not view.verbose:  # those that only have waivers to show give way to those that fail
+            told.sort(key=lambda file: file.verdict is Verdict.PASS)
         self._detailed = {id(file) for file in (told if view.verbose else told[:_DETAILED])}
         self._more = len(told) - len(self._detailed)
-        self._least = report.fail_on
         self._folders = Counter(map(_folder, report.files))
         self._findings: dict[Finding, list[FileReport]] = defaultdict(list)
         self._unchecked: dict[str, list[FileReport]] = defaultdict(list)
         for file in report.files:
             # what decides is told with its file, however many share it
-            lighter = [one for one in file.findings if not deciding([one], self._least)]
-            for finding in dict.fromkeys(lighter):
-                self._findings[finding].append(file)
+            for finding in dict.fromkeys(file.findings):
+                if not _decides(finding, file):
+                    self._findings[finding].append(file)
+        self._common = self._in_common()
+        told_once = {finding for finding, _ in self._common[:_SHARED]}
         for file in report.files:
-            shown = [one for one in file.findings if self._is_told(file) or self._is_shared(one)]
+            own = self._own(file) if self._is_told(file) else []
+            shown = [*own, *(one for one in file.findings if one in told_once)]
             # an error says of its file alone that nothing else was looked at
             for text in () if file.stopped else dict.fromkeys(untold(file, shown)):
                 self._unchecked[text].append(file)
@@ -98,18 +103,24 @@ class Batch:
     def _is_told(self, file: FileReport) -> bool:
         return id(file) in self._detailed
 
-    def _is_shared(self, finding: Finding) -> bool:
+    def _is_shared(self, finding: Finding, file: FileReport) -> bool:
         # what fails a file, or leaves it undecided, stands with it
-        return not deciding([finding], self._least) and len(self._findings[finding]) > 1
+        return not _decides(finding, file) and len(self._findings[finding]) > 1
 
-    def _is_named(self, finding: Finding) -> bool:
-        return finding.rule.code in ALWAYS or not self._is_shared(finding)
+    def _own(self, file: FileReport) -> list[Finding]:
+        return [finding for finding in file.findings if not self._is_shared(finding, file)]
+
+    def _named(self, file: FileReport) -> list[Finding]:
+        return [
+            finding
+            for finding in file.findings
+            if finding.rule.code in ALWAYS or not self._is_shared(finding, file)
+        ]
 
     def _write_file(self, file: FileReport) -> None:
         page = self._page
-        own = [finding for finding in file.findings if not self._is_shared(finding)]
-        named = [finding for finding in file.findings if self._is_named(finding)]
-        write_verdict(page, file, named)
+        own = self._own(file)
+        write_verdict(page, file, self._named(file))
         if own:
             page.blank()
             write_findings(page, worst_first(own))
@@ -127,21 +138,23 @@ class Batch:
         files = self._unchecked.get(unchecked, [])
         return len(files) == 1 and files[0] is file
 
-    def _write_shared(self) -> None:
-        """Write what several files share, and warnings of files that have no details."""
-        shown = [
+    def _in_common(self) -> list[tuple[Finding, list[FileReport]]]:
+        """Return what several files share, and warnings of files that have no details."""
+        found = [
             (finding, files)
             for finding, files in self._findings.items()
-            if self._is_shared(finding)
+            if len(files) > 1
             or (finding.severity is Severity.WARNING and not self._is_told(files[0]))
         ]
-        if not shown:
+        return sorted(found, key=lambda one: -one[0].severity.weight)
+
+    def _write_shared(self) -> None:
+        if not self._common:
             return
-        shown.sort(key=lambda one: -one[0].severity.weight)
         self._page.line(styled("warnings and notes", "bold"))
-        for finding, files in shown[:_SHARED]:
+        for finding, files in self._common[:_SHARED]:
             write_shared(self._page, finding, self._names(files))
-        self._write_more(len(shown) - _SHARED, "finding")
+        self._write_more(len(self._common) - _SHARED, "finding")
 
     def _names(self, files: Sequence[FileReport]) -> str:
         """Return which files these are: all of them, all of a folder, or some by name."""
@@ -153,10 +166,16 @@ class Batch:
             for folder, number in inside.items()
             if number > _FEW and number == self._folders[folder]
         }
-        names = [f"all {inside[folder]:,} in {printable(folder or os.curdir)}" for folder in whole]
-        names.sort()
-        names += [printable(file.path) for file in files if _folder(file) not in whole]
-        return some_of(names, _NAMED)
+        told = [
+            (f"all {number:,} in {_shown(one or os.curdir)}", number)
+            for one, number in inside.items()
+            if one in whole
+        ]
+        told.sort()
+        told += [(_shown(file.path), 1) for file in files if _folder(file) not in whole]
+        rest = sum(number for _, number in told[_NAMED:])
+        more = f" and {count(rest, 'more file')}" if rest else ""
+        return ", ".join(name for name, _ in told[:_NAMED]) + more
 
     def _write_more(self, number: int, noun: str) -> None:
         if number > 0:
@@ -171,10 +190,7 @@ class Batch:
         page.blank()
         files = [file for verdict in _ORDER for file in self._files if file.verdict is verdict]
         passed = [file for file in files if file.verdict is Verdict.PASS]
-        # those with a warning before those without
-        passed.sort(
-            key=lambda file: Severity.WARNING not in [one.severity for one in file.findings]
-        )
+        passed.sort(key=_is_plain)  # last, as not all of them may be shown
         failed = files[: len(files) - len(passed)]
         shown = [*failed, *(passed if self._view.verbose else passed[:_PASSED])]
         self._write_rows(shown)
@@ -186,7 +202,7 @@ class Batch:
     def _write_rows(self, files: Sequence[FileReport]) -> None:
         page = self._page
         rows = [
-            (sign_text(page, VERDICTS[file.verdict]), printable(file.path), self._summary(file))
+            (sign_text(page, VERDICTS[file.verdict]), _shown(file.path), self._summary(file))
             for file in files
         ]
         words = max(len(word) for word, _, _ in rows)
@@ -210,8 +226,8 @@ class Batch:
         """Return what is worst in a file; of one that passes what it is, and its own findings."""
         if file.verdict is not Verdict.PASS:
             found = deciding(file.findings, file.fail_on)
-            return joined(self._page, list(found_in(worst_first(found), notes=True))[:1])
-        own = [finding for finding in file.findings if self._is_named(finding)]
+            return joined(self._page, list(found_in(found, fail_on=file.fail_on))[:1])
+        own = self._named(file)
         waived = Text(f"{len(file.waived):,} waived" if file.waived else "")
         return joined(self._page, [Text(what_it_is(file)), *found_in(own, notes=True), waived])
 
@@ -224,9 +240,26 @@ class Batch:
             for text, files in self._unchecked.items()
             if len(files) > 1 or not self._is_told(files[0])
         ]
+        # of many, first what most files lack
+        entries.sort(key=lambda one: -len(one[1]))
         for text, files in entries[:_SHARED]:
             write_unchecked(self._page, [f"{text}: {self._names(files)}"])
         self._write_more(len(entries) - _SHARED, "line")
+
+
+def _decides(finding: Finding, file: FileReport) -> bool:
+    """Whether a finding fails a file, or leaves it undecided; a run may have several policies."""
+    return bool(deciding([finding], file.fail_on))
+
+
+def _is_plain(file: FileReport) -> bool:
+    """Whether nothing is to be said of a file that passes: no warning, and nothing is waived."""
+    warned = any(finding.severity is Severity.WARNING for finding in file.findings)
+    return not warned and not file.waived
+
+
+def _shown(path: str) -> str:
+    return printable(path, LONG)  # whole, or two long ones may look the same
 
 
 def _folder(file: FileReport) -> str:

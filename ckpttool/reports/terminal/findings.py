@@ -53,17 +53,24 @@ def write_shared(page: Page, finding: Finding, files: str) -> None:
 
 
 def _write_several(page: Page, group: list[Finding]) -> None:
-    _write_head(page, group[0], f" ({len(group):,} times): {group[0].rule.meaning}")
+    first = group[0]
+    same = all(finding.message == first.message for finding in group)
+    _write_head(page, first, f" ({len(group):,} times): {_told(first, same)}")
     for finding in group:
-        parts = [finding.tensor or finding.message]
-        if finding.expected is not None and finding.found is not None:
-            parts.append(f"expected {finding.expected}, found {finding.found}")
-        elif finding.tensor:
-            parts.append(finding.message)
-        page.line(Text(f"{page.sign(TOLD)} {printable(': '.join(parts), LONG)}"), 6, 8)
+        parts = [finding.tensor] if finding.tensor else []
+        parts += [] if same and parts else [finding.message]
+        details = details_of(finding)
+        sides = [f"{side} {details[side]}" for side in ("expected", "found") if side in details]
+        told = [*(printable(part, LONG) for part in parts), *([", ".join(sides)] if sides else [])]
+        page.line(Text(f"{page.sign(TOLD)} {': '.join(told)}"), 6, 8)
     fix = fix_of(group[0])
     if fix is not None:
         page.row("fix", Text(printable(fix, LONG)), 6, 16)
+
+
+def _told(first: Finding, same: bool) -> str:
+    """Return what several findings have in common: their message, or what their rule means."""
+    return printable(first.message, LONG) if same and first.tensor else first.rule.meaning
 
 
 def _write_head(page: Page, finding: Finding, rest: str, waived: bool = False) -> None:

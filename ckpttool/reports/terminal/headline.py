@@ -11,6 +11,7 @@ from rich.text import Text
 
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.text import printable
+from ckpttool.reports.details import LONG
 from ckpttool.reports.terminal.page import BAD, DOUBTFUL, GOOD, TOLD, styled
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def headline(
 ) -> Text:
     """Return the line that :func:`write_headline` writes."""
     text = sign_text(page, sign).append(" ")
-    text.append(between.join(map(printable, paths)), "bold")
+    text.append(between.join(printable(path, LONG) for path in paths), "bold")
     told = joined(page, facts)
     return text.append("  ").append_text(told) if told else text
 

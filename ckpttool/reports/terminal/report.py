@@ -78,6 +78,8 @@ def _totals(report: Report) -> str:
     told = ", ".join(f"{number:,} {word}" for number, word in numbers if number)
     text = f"{count(len(verdicts), 'file')}"
     text += f": {told}" if told else ""
+    waived = sum(len(file.waived) for file in report.files)
+    text += f"; {waived:,} waived" if waived else ""
     if report.of_run:
         text += f"; the run itself: {counts(report.of_run)}"
     beside = account(report.inventory)

@@ -52,7 +52,7 @@ def facts_of(file: FileReport, findings: Sequence[Finding]) -> Iterator[Text]:
         yield _computed(file.forward, file)
     if file.locked is not None:
         yield Text("as locked") if _is_locked(file) else styled("not as locked", "bold red")
-    yield from found_in(findings, notes=file.fail_on is Severity.NOTE)
+    yield from found_in(findings, fail_on=file.fail_on)
     if file.published is not None:
         yield Text("as published")
     if file.waived:
@@ -145,13 +145,21 @@ def _broken(file: FileReport) -> list[tuple[str, ...]]:
     return [one.rule.needs for one in found if one.severity is Severity.ERROR]
 
 
-def found_in(findings: Sequence[Finding], notes: bool = False) -> Iterator[Text]:
-    """Yield the errors and warnings by the names of their rules, the worst first."""
+def found_in(
+    findings: Sequence[Finding], notes: bool = False, fail_on: Severity = Severity.ERROR
+) -> Iterator[Text]:
+    """Yield errors and warnings by the names of their rules, the worst first.
+
+    Args:
+        findings: of a file.
+        notes: whether notes are counted.
+        fail_on: the least severity that fails the file; notes are named, too, where they do.
+    """
     for severity in Severity:
         alike = [found for found in findings if found.severity is severity]
         if not alike:
             continue
-        if severity is Severity.NOTE:
+        if severity is Severity.NOTE and fail_on is not Severity.NOTE:
             if notes:
                 yield Text(count(len(alike), "note"))
             continue

@@ -33,8 +33,13 @@ def failing(name: str, *findings: Finding) -> FileReport:
 def shown(
     *files: FileReport, verbose: bool = False, fail_on: Severity = Severity.ERROR
 ) -> list[str]:
+    judged = tuple(file._replace(fail_on=fail_on) for file in files)
+    return page_of(*judged, view=TextView(verbose=verbose))
+
+
+def page_of(*files: FileReport, view: TextView = TextView()) -> list[str]:  # noqa: B008 (a constant)
     stream = io.StringIO()
-    write(Report(files, fail_on=fail_on), stream, TextView(verbose=verbose))
+    write(Report(files), stream, view)
     return stream.getvalue().splitlines()
 
 
@@ -68,6 +73,89 @@ def test_what_concerns_the_folder_is_said_once() -> None:
 def test_what_fails_a_file_stands_with_it_however_many_share_it() -> None:
     page = shown(failing("a", LICENCE), failing("b", LICENCE), fail_on=Severity.WARNING)
     assert sum("HUB010" in line for line in page) == 2
+
+
+def test_a_warning_is_told_in_full_where_it_fails_another_file_by_its_own_policy() -> None:
+    strict = failing("a", LICENCE)._replace(fail_on=Severity.WARNING)
+    page = page_of(strict, passing("b", LICENCE), passing("c", LICENCE))
+    assert sum("HUB010" in line for line in page) == 2
+    assert "      files     b, c" in page
+
+
+def test_findings_that_differ_in_their_tensors_alone_stay_apart() -> None:
+    left, right = (
+        finding(rules.UNEXPECTED, "no place for 1 tensor", tensors=[name]) for name in ("x", "y")
+    )
+    page = page_of(passing("a", left), passing("b", right), passing("c", right))
+    at = [number for number, line in enumerate(page) if "STR004" in line]
+    rows = [[line.split() for line in page[head + 1 : head + 3]] for head in at]
+    assert rows == [
+        [["files", "a"], ["tensor", "x"]],
+        [["files", "b,", "c"], ["tensor", "y"]],
+    ]
+
+
+def test_one_that_fails_is_told_in_full_however_many_pass() -> None:
+    others = [passing(f"r/{number}.pth", LICENCE) for number in range(60)]
+    page = page_of(*others, failing("r/bad.pth"))
+    assert page[0].startswith("✗ FAIL r/bad.pth  ")
+    assert page[2:4] == ["  ✗ error   NUM001 nan: NaN in r/bad.pth", "      tensor    cls_token"]
+    assert page[-1] == "✗ FAIL 61 files: 60 pass, 1 fail"
+    waived = tuple(file._replace(waived=built.waived().waived) for file in others)
+    page = page_of(*waived, failing("r/bad.pth"), view=TextView(show_waived=True))
+    assert "  ✗ error   NUM001 nan: NaN in r/bad.pth" in page
+
+
+def test_what_is_waived_is_counted_however_many_files_pass() -> None:
+    others = [passing(f"{number:03}.pth") for number in range(60)]
+    waived = built.waived()._replace(path="x.pth", findings=())
+    page = page_of(*others, waived)
+    assert "✓ PASS  x.pth    mae_vit_large_patch16 encoder · 4 waived" in page
+    assert page[-1] == "✓ PASS 61 files: 61 pass; 4 waived"
+
+
+def test_a_note_that_fails_a_file_is_told_in_full_and_in_the_table() -> None:
+    note = finding(rules.DECODER_ABSENT, "decoder absent")
+    file = passing("a", note)._replace(verdict=Verdict.FAIL, fail_on=Severity.NOTE)
+    page = page_of(file, file._replace(path="b"))
+    assert sum("STR002" in line for line in page) == 2
+    assert "✗ FAIL  a  note: decoder absent" in page
+
+
+def test_the_number_of_further_files_is_that_of_files() -> None:
+    files = [passing(f"{folder}/{number}", LICENCE) for folder in "abcdef" for number in range(10)]
+    page = page_of(*files, passing("g/1"))
+    assert (
+        "      files     all 10 in a, all 10 in b, all 10 in c, all 10 in d and 20 more files"
+        in page
+    )
+
+
+def test_a_finding_beyond_the_last_that_is_listed_speaks_for_nothing() -> None:
+    why = "the forward pass (no torch)"
+    note = finding(rules.FORWARD_NOT_RUN, "the forward pass was not run: no torch")
+    more = [finding(rules.UNEXPECTED, f"no place for {number}") for number in range(40)]
+    shown_note = [passing(name, note)._replace(unchecked=(why,)) for name in "ab"]
+    page = page_of(*shown_note)
+    assert not any(line.startswith("  not checked") for line in page)
+    page = page_of(*(file._replace(findings=(*more, note)) for file in shown_note))
+    assert "  and 1 more finding (--format json lists all)" in page
+    assert f"  not checked  {why}: all 2" in page
+
+
+def test_what_most_files_lack_is_told_before_what_single_ones_do() -> None:
+    files = [passing(f"{n}")._replace(unchecked=(f"{n} tensors", "all")) for n in range(50)]
+    page = page_of(*files)
+    first = next(line for line in page if line.startswith("  not checked"))
+    assert first == "  not checked  all: all 50"
+    assert "  and 11 more lines (--format json lists all)" in page
+
+
+def test_long_paths_are_whole() -> None:
+    left, right = (failing("d/" * 120 + f"{name}/" + "e/" * 120 + "m.pth") for name in "xy")
+    page = "\n".join(page_of(left, right))
+    assert page.count(left.path) >= 2
+    assert page.count(right.path) >= 2
 
 
 def test_a_warning_of_a_file_that_passes_is_told_and_a_note_is_counted() -> None:

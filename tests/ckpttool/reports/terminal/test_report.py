@@ -204,9 +204,27 @@ def test_what_was_not_done_is_said() -> None:
 def test_findings_of_one_rule_stand_under_one_head() -> None:
     page = lines(built.incomplete())
     head = next(i for i, line in enumerate(page) if "STR005" in line)
-    assert "(2 times)" in page[head]
-    assert page[head + 1].strip() == "· norm.weight: expected [1024], found [768]"
-    assert page[head + 2].strip() == "· norm.bias: expected [1024], found [768]"
+    assert page[head].endswith(f"(2 times): {rules.SHAPE.meaning}")
+    assert page[head + 1].strip() == "· norm.weight: a: expected [1024], found [768]"
+    assert page[head + 2].strip() == "· norm.bias: b: expected [1024], found [768]"
+
+
+def test_what_findings_of_one_rule_all_say_is_said_once() -> None:
+    alike = [finding(rules.SHAPE, "another shape", tensors=[name]) for name in "abc"]
+    alike[:2] = alike[0]._replace(found="[3]"), alike[1]._replace(expected="[2]")
+    page = lines(built.encoder_only()._replace(findings=tuple(alike)))
+    head = page.index("  ✗ error   STR005 shape-mismatch (3 times): another shape")
+    rows = [line.strip() for line in page[head + 1 : head + 4]]
+    assert rows == ["· a: found [3]", "· b: expected [2]", "· c"]
+
+
+def test_each_thing_that_was_not_looked_at_is_shortened_for_itself() -> None:
+    names = [f"2 tensors in {letter * 5000}" for letter in "abc"]
+    file = built.encoder_only()._replace(unchecked=(*names, "the fingerprint", *names))
+    told = row(lines(file), "not checked")
+    assert "; the fingerprint; 2 tensors in " in told
+    assert told.count("2 tensors in ") == 6
+    assert len(told) < 20_000
 
 
 def test_what_to_do_is_said_once_the_findings_own_advice_first() -> None:

@@ -165,7 +165,7 @@ def test_outputs_that_are_not_the_locked_ones_may_be_right() -> None:
 # --- findings ---------------------------------------------------------------------------
 
 
-def test_notes_are_counted_where_they_fail_the_file() -> None:
+def test_notes_are_named_where_they_fail_the_file() -> None:
     strict = built.encoder_only()._replace(fail_on=Severity.NOTE)
-    assert first_line(strict).endswith(" · forward ok · 1 note")
+    assert first_line(strict).endswith(" · forward ok · note: decoder absent")
     assert first_line(built.encoder_only()).endswith(" · forward ok")
