@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterator, TextIO
+from typing import TYPE_CHECKING, Iterator, Sequence, TextIO
 
 from ckpttool.conversion.result import PLANNED, WRITTEN
 from ckpttool.findings.finding import Verdict
@@ -11,7 +11,7 @@ from ckpttool.findings.text import count, printable, size
 from ckpttool.reports.counts import counts
 from ckpttool.reports.details import LONG
 from ckpttool.reports.html.facts import origin
-from ckpttool.reports.html.findings import findings_of
+from ckpttool.reports.html.findings import findings_of, shared_out
 from ckpttool.reports.html.page import Fact, Look, Overview, Page, Part, Section, write_page
 from ckpttool.reports.html.parts import charts_of, facts_section, table_section, unchecked_of
 from ckpttool.reports.html.room import Room, rooms, written
@@ -34,11 +34,16 @@ def write(conversions: Conversions, stream: TextIO) -> None:
 def page_of(conversions: Conversions) -> Page:
     """Return the page on the results of a run."""
     room = rooms()
-    files = conversions.files
+    # what was not converted comes first, so that it is what the page has room for
+    files = sorted(conversions.files, key=lambda one: -_LOOKS.index(_look(one)))
     several = len(files) != 1
-    overview = _overview(conversions, room["files"]) if several else None
-    listed = len(files) if overview is None else len(overview.rows)
-    parts = tuple(_part(f"f{at}", one, room) for at, one in enumerate(files[:listed]))
+    overview = _overview(files, room["files"]) if several else None
+    listed = files if overview is None else files[: len(overview.rows)]
+    shares = shared_out([one.file for one in listed], room["findings"])
+    parts = tuple(
+        _part(f"f{at}", one, {**room, "findings": share})
+        for at, (one, share) in enumerate(zip(listed, shares))
+    )
     title = count(len(files), "file") if several else parts[0].title
     look = max(map(_look, files), key=_LOOKS.index, default=OPEN_LOOK)
     lead = _totals(conversions) if several else parts[0].lead
@@ -63,14 +68,14 @@ def _totals(conversions: Conversions) -> str:
     return f"{done:,} {word}, {len(conversions.files) - done:,} not"
 
 
-def _overview(conversions: Conversions, room: Room) -> Overview:
+def _overview(files: Sequence[Conversion], room: Room) -> Overview:
     rows = [
         (
             _look(one),
             name(one.file.path),
             (name(one.result or ""), counts(one.file.findings)),
         )
-        for one in conversions.files
+        for one in files
     ]
     kept = room.fitting(rows, lambda row: written(row[1]) + written(row[2][0]) + 250)
     return Overview(("result", "findings"), tuple(kept), len(rows) - len(kept))

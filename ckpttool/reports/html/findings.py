@@ -13,10 +13,11 @@ from ckpttool.reports.html.shown import name
 
 if TYPE_CHECKING:
     from ckpttool.findings.finding import Finding
-    from ckpttool.findings.results import Waived
+    from ckpttool.findings.results import FileReport, Waived
 
 _SIGNS = {Severity.ERROR: "✗", Severity.WARNING: "!", Severity.NOTE: "·"}
 _MOST_NAMES = 30
+_AFTER_ALL = len(Severity)  # where waived findings stand
 
 
 class Named(NamedTuple):
@@ -81,6 +82,21 @@ def findings_of(
         tuple((word, number) for word, number in counted if number),
         tuple(sorted({item.code for item in kept})),
     )
+
+
+def shared_out(files: Sequence[FileReport], room: Room) -> list[Room]:
+    """Return the room of each file's findings: of all errors first, then of warnings, and so on."""
+    every: list[tuple[int, int, Finding, str]] = []
+    for at, file in enumerate(files):
+        every += [(-found.severity.weight, at, found, "") for found in file.findings]
+        every += [(_AFTER_ALL, at, one.finding, _reason(one)) for one in file.waived]
+    shares = [Room(0) for _ in files]
+    for _, at, found, waived in sorted(every, key=lambda one: one[0]):
+        cost = _cost(_item(found, "", {}, waived))
+        if not room.take(cost):
+            break
+        shares[at].left += cost
+    return shares
 
 
 def _item(one: Finding, of: str, anchors: Mapping[str, str], waived: str = "") -> Item:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterator, TextIO
+from typing import TYPE_CHECKING, Iterator, Sequence, TextIO
 
+from ckpttool.findings.finding import Verdict
 from ckpttool.findings.inventory import Standing, account, of
+from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count, printable, size
 from ckpttool.reports.counts import counts, counts_of
 from ckpttool.reports.details import LONG
-from ckpttool.reports.html.findings import findings_of
+from ckpttool.reports.html.findings import findings_of, shared_out
 from ckpttool.reports.html.page import LOOKS, Fact, Overview, Page, Section, write_page
 from ckpttool.reports.html.parts import fitting, part_of
 from ckpttool.reports.html.room import Room, rooms, written
 from ckpttool.reports.html.shown import name
 
 if TYPE_CHECKING:
-    from ckpttool.findings.results import Report
+    from ckpttool.findings.results import FileReport, Report
 
 _MOST_BESIDE = 200
+_ORDER = (Verdict.FAIL, Verdict.CANNOT_TELL, Verdict.PASS)
 
 
 def write(report: Report, stream: TextIO) -> None:
@@ -29,20 +32,29 @@ def page_of(report: Report, command: str = "verify") -> Page:
     """Return the page on a report."""
     room = rooms()
     several = len(report.files) != 1
-    overview = _overview(report, room["files"]) if several else None
-    listed = len(report.files) if overview is None else len(overview.rows)
+    # what fails comes first, so that it is what the page has room for
+    files = sorted(report.files, key=_weight)
+    overview = _overview(files, room["files"]) if several else None
+    listed = files if overview is None else files[: len(overview.rows)]
+    sections = tuple(_of_run(report, room))
+    shares = shared_out(listed, room["findings"])
     parts = tuple(
-        part_of(f"f{at}", file, report.version, room)
-        for at, file in enumerate(report.files[:listed])
+        part_of(f"f{at}", file, report.version, {**room, "findings": share})
+        for at, (file, share) in enumerate(zip(listed, shares))
     )
     title = count(len(report.files), "file") if several else parts[0].title
     lead = f"{counts_of(report)}" if several else parts[0].lead
-    sections = tuple(_of_run(report, room))
     look = LOOKS[report.verdict]
     return Page(command, title, look, lead, parts, overview, sections, printable(report.version))
 
 
-def _overview(report: Report, room: Room) -> Overview:
+def _weight(file: FileReport) -> tuple[int, int, bool]:
+    """Return a key that is less the graver what was found of a file is."""
+    gravest = max((found.severity.weight for found in file.findings), default=-len(Severity))
+    return _ORDER.index(file.verdict), -gravest, not file.waived
+
+
+def _overview(files: Sequence[FileReport], room: Room) -> Overview:
     rows = [
         (
             LOOKS[file.verdict],
@@ -53,7 +65,7 @@ def _overview(report: Report, room: Room) -> Overview:
                 "" if file.size is None else size(file.size),
             ),
         )
-        for file in report.files
+        for file in files
     ]
     kept = room.fitting(rows, lambda row: written(row[1]) + 250)
     return Overview(("findings", "tensors", "size"), tuple(kept), len(rows) - len(kept))

@@ -283,6 +283,18 @@ def test_several_conversions_have_a_table() -> None:
     assert len(made.overview.rows) == 2
 
 
+def test_what_was_not_converted_stands_first_however_many_were() -> None:
+    from ckpttool.reports.html.convert import page_of
+
+    refused = conversion("not-written", Verdict.FAIL)
+    refused = refused._replace(file=refused.file._replace(path="last.pth"))
+    made = page_of(Conversions((*[conversion()] * 300, refused)))
+    assert made.overview is not None
+    assert made.overview.left_out > 0
+    assert made.overview.rows[0][1] == "last.pth"
+    assert made.parts[0].title == "last.pth"
+
+
 # --- lock files ----------------------------------------------------------------------------
 
 

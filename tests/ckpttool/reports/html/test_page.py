@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from ckpttool.findings import rules
-from ckpttool.findings.finding import finding
+from ckpttool.findings.finding import Verdict, finding
+from ckpttool.findings.results import FileReport, Report
 from ckpttool.reports.html.room import MOST_BYTES, SHARES
 from tests.builders import reports as built
 from tests.builders.pages import Element, page_of, parsed
@@ -141,7 +142,8 @@ def test_the_list_of_sections_leads_to_all_of_them() -> None:
 def test_several_files_have_a_table_with_their_verdicts() -> None:
     page = specimen("several files")
     rows = page.one("section", id="files").one("tbody").all("tr")
-    assert [row.one("span").text for row in rows] == ["✓ PASS", "✗ FAIL", "? CANNOT TELL", "✗ FAIL"]
+    # the worst first
+    assert [row.one("span").text for row in rows] == ["✗ FAIL", "✗ FAIL", "? CANNOT TELL", "✓ PASS"]
     assert len(page.all("article")) == 4
     assert specimen("passes").all("article") == []
 
@@ -173,6 +175,42 @@ def test_a_page_on_many_files_is_cut_and_says_so() -> None:
     text = rendered(built.report(*files), "html")
     assert len(text) < MOST_BYTES
     assert "more files" in parsed(text).one("section", id="files").text
+
+
+def passing(path: str) -> FileReport:
+    """A file with two warnings."""
+    warnings = (finding(rules.NO_LICENCE, "a"), finding(rules.NO_MODEL_CARD, "b"))
+    return built.encoder_only()._replace(path=path, findings=warnings)
+
+
+def test_one_that_fails_is_told_of_however_many_pass_before_it() -> None:
+    wrong = finding(rules.NAN, "3 numbers are not", tensors=["cls_token"])
+    others = [passing(f"runs/{at:03}.pth") for at in range(300)]
+    failing = passing("runs/999.pth")._replace(verdict=Verdict.FAIL)
+    failing = failing._replace(findings=(wrong, *failing.findings))
+    open_one = passing("runs/open.pth")._replace(verdict=Verdict.CANNOT_TELL)
+    page = page_of(built.report(*others, failing, open_one))
+    rows = [row.one("a").text for row in page.one("section", id="files").one("tbody").all("tr")]
+    assert rows[:3] == ["runs/999.pth", "runs/open.pth", "runs/000.pth"]
+    told = page.one("section", id="f0-findings").text
+    assert "NUM001" in told
+    assert "cls_token" in told
+
+
+def test_errors_of_every_file_come_before_warnings_of_any() -> None:
+    wrong = finding(rules.NAN, "3 numbers are not")
+    warnings = tuple(finding(rules.UNEXPECTED, f"w {at}") for at in range(200))
+    failing = passing("")._replace(verdict=Verdict.FAIL, findings=(wrong, *warnings))
+    page = page_of(built.report(*(failing._replace(path=path) for path in "abcd")))
+    for at in range(4):
+        section = page.one("section", id=f"f{at}-findings").text
+        assert "NUM001" in section
+    assert "more findings" in section
+
+
+def test_findings_on_the_run_have_room_however_many_files_have() -> None:
+    report = Report((built.many(4000), built.many(4000)), (built.run_finding(),))
+    assert "NUM001" in page_of(report).one("section", id="run-run").text
 
 
 def test_a_page_on_long_names_is_cut() -> None:
