@@ -9,7 +9,7 @@ import pytest
 
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, Verdict, finding
-from ckpttool.findings.results import Report
+from ckpttool.findings.results import ConfigurationFile, Report
 from ckpttool.findings.rules import Severity
 from ckpttool.reports.terminal.report import write
 from ckpttool.reports.terminal.view import TextView
@@ -184,6 +184,15 @@ def test_an_error_says_of_its_own_file_that_nothing_else_was_looked_at() -> None
     stopped = built.unreadable()._replace(unchecked=("everything else, because of this error",))
     page = shown(stopped, stopped._replace(path="other.pth"))
     assert page.count("  not checked  everything else, because of this error") == 2
+    assert sum("everything else" in line for line in page) == 2
+
+
+def test_configurations_are_told_once_with_their_files() -> None:
+    own = ConfigurationFile("a/ckpttool.toml", "ab" * 32)
+    files = [passing(name)._replace(configuration=own) for name in "ab"]
+    page = page_of(*files, passing("c"))
+    assert f"  config       a/ckpttool.toml (SHA-256 {own.sha256}): 2 files" in page
+    assert f"  config       a/ckpttool.toml (SHA-256 {own.sha256})" in page_of(*files)
 
 
 def test_a_fingerprint_that_was_asked_for_stands_under_its_file() -> None:
