@@ -12,6 +12,7 @@ from click.shell_completion import (
     BashComplete,
     CompletionItem,
     FishComplete,
+    ShellComplete,
     ZshComplete,
     add_completion_class,
     split_arg_string,
@@ -52,7 +53,7 @@ _ZSH = """
     for type key descr in ${response}; do
         case $type in
             dir) _path_files -/ ;;
-            file) _path_files -f ;;
+            file) [[ $PREFIX == --*=* ]] && compset -P '*='; _path_files -f ;;
             part) parts+=("$key") ;;
             plain)
                 if [[ $descr == _ ]]; then plain+=("$key"); else described+=("$key:$descr"); fi ;;
@@ -82,7 +83,10 @@ function %(complete_func)s
             case dir
                 __fish_complete_directories $parts[2]
             case file
-                __fish_complete_path $parts[2]
+                set -l option (string match -r -- '^--[^=]*=' (commandline -ct))
+                for path in (__fish_complete_path $parts[2])
+                    echo "$option$path"
+                end
             case '*'
                 echo $parts[2]
         end
@@ -99,7 +103,21 @@ def _kind(item: CompletionItem[Any]) -> str:
     return "part" if is_part else item.type
 
 
-class Bash(BashComplete):
+class _Whole(ShellComplete):
+    """Offers values behind ``--option=`` with the option: shells replace the whole word."""
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[Any]]:
+        """Return what may follow; paths, which the shells complete, without the option."""
+        items = super().get_completions(args, incomplete)
+        option, equals, _ = incomplete.partition("=")
+        if equals and option.startswith("--"):
+            for item in items:
+                if item.type == "plain":
+                    item.value = f"{option}={item.value}"
+        return items
+
+
+class Bash(_Whole, BashComplete):
     """Takes the line as it was typed: bash would have it in parts at each ``=`` and ``:``."""
 
     source_template = _BASH
@@ -120,7 +138,7 @@ class Bash(BashComplete):
         return f"{_kind(item)},{item.value[kept:]}"
 
 
-class Zsh(ZshComplete):
+class Zsh(_Whole, ZshComplete):
     """Adds no blank behind a value of which more follows."""
 
     source_template = _ZSH
@@ -131,7 +149,7 @@ class Zsh(ZshComplete):
         return f"{_kind(item) if kind == 'plain' else kind}\n{value}\n{told}"
 
 
-class Fish(FishComplete):
+class Fish(_Whole, FishComplete):
     """Keeps values with commas whole."""
 
     source_template = _FISH

@@ -117,6 +117,37 @@ def test_a_report_is_completed_by_format_and_then_by_file(shell: list[str], tmp_
     assert found == {f"{start}results.json", f"{start}runs/"}
 
 
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        pytest.param("--model=mae_vit_h", "--model=mae_vit_huge_patch14", id="of a table"),
+        pytest.param("--require=", "--require=full", id="nothing begun"),
+        pytest.param("--ignore=MOD001,STR023", "--ignore=MOD001,STR023", id="behind a comma"),
+        pytest.param("--report=sar", "--report=sarif=", id="format"),
+        pytest.param("--report=json=r", "--report=json=results.json", id="format and file"),
+    ],
+)
+def test_a_value_behind_an_option_and_a_sign_is_completed(
+    shell: list[str], tmp_path: Path, word: str, expected: str
+) -> None:
+    (tmp_path / "results.json").touch()
+    found = offered(shell, tmp_path, "ckpttool", "verify", word)
+    # bash keeps what is before the last sign
+    kept = word.rfind("=") + 1 if shell[0] == "bash" else 0
+    assert expected[kept:] in found
+
+
+@pytest.mark.parametrize("words", [("--lock", "re"), ("--lock=re",)])
+def test_fish_completes_a_file_with_the_option_before_it(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    if not shutil.which("fish"):
+        pytest.skip("no fish here")
+    (tmp_path / "results.json").touch()
+    found = offered(SHELLS["fish"], tmp_path, "ckpttool", "verify", *words)
+    assert found == {f"{words[-1][:-2]}results.json"}
+
+
 def test_the_scripts_are_the_same_whatever_runs_here(monkeypatch: pytest.MonkeyPatch) -> None:
     before = invoke("completion", "bash")
     monkeypatch.setenv("PATH", "")
