@@ -23,6 +23,9 @@ MAX_SHOWN = 200
 # Digits of a number beyond which a float32 has none.
 _MOST_DIGITS = 8
 
+# The share of letters that two words have in common from which on they are alike.
+_ALIKE = 0.6
+
 
 def brief(kind: str, *facts: str | None) -> str:
     """Return a line for an interactive session: ``<Report: PASS, 1 file>``."""
@@ -71,19 +74,30 @@ def some_of(texts: Sequence[str], most: int) -> str:
     return ", ".join(texts[:most]) + more
 
 
-def closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+def closest(word: str, known: Iterable[str], cutoff: float = _ALIKE) -> str | None:
     """Return the known word that is closest, in letters of either size; ``None`` if none is."""
     from difflib import get_close_matches  # late: for misspelled words only
 
     # the last of two that differ in their case alone
-    lower = {one.lower(): one for one in known}
-    typed = word.lower()
+    lower = {_compared(one): one for one in known}
+    typed = _compared(word)
     if typed in lower:
         return lower[typed]
     # what was broken off: of several, the one that comes first
     begun = [one for one in lower if typed and one.startswith(typed)]
-    close = begun[:1] or get_close_matches(typed, lower, 1, cutoff)
+    # one that is less like it, as html and xml are, must at least begin with the same letter
+    alike = [one for one in lower if one[:1] == typed[:1]]
+    close = (
+        begun[:1]
+        or get_close_matches(typed, lower, 1, _ALIKE)
+        or get_close_matches(typed, alike, 1, cutoff)
+    )
     return lower[close[0]] if close else None
+
+
+def _compared(word: str) -> str:
+    # the dashes of options are alike in any two of them, and --gpu is not nearly --map
+    return word.lower().lstrip("-")
 
 
 def meant(word: str, known: Iterable[str]) -> str | None:
