@@ -19,10 +19,17 @@ _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB
 
 
 class Photo(NamedTuple):
-    """An image: the path as the caller named it, and its pixels in red, green and blue."""
+    """An image.
+
+    Attributes:
+        path: as the caller named it.
+        pixels: in red, green and blue.
+        left_out: what else the file holds, in words; empty for nothing.
+    """
 
     path: str
     pixels: Image.Image
+    left_out: str = ""
 
 
 class Fitted(NamedTuple):
@@ -56,7 +63,7 @@ def _read(path: str) -> Photo:
                         expected="8 bits per channel",
                         found=f"Pillow's mode {image.mode}",
                     )
-                return Photo(path, _turned(image).convert("RGB"))
+                return Photo(path, _turned(image).convert("RGB"), _left_out(image))
     except (pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:
         raise UsageError("the image has too many pixels", path=path) from error
     except pillow.UnidentifiedImageError as error:
@@ -68,6 +75,17 @@ def _read(path: str) -> Photo:
             raise
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise UsageError(f"the image cannot be read: {reason}", path=path) from error
+
+
+def _left_out(image: Image.Image) -> str:
+    """Say what a viewer may show, and a model does not get."""
+    found = []
+    if getattr(image, "is_animated", False):
+        found.append("the other frames")
+    # a model gets the colours that the file has where nothing is to be seen
+    if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
+        found.append("transparency")
+    return " and ".join(found)
 
 
 def _turned(image: Image.Image) -> Image.Image:
@@ -104,4 +122,6 @@ def fit(photo: Photo, height: int, width: int) -> Fitted:
     how = f"{whole}{across} x {down} pixels"
     if (wide, high) != (width, height):
         how += f", resized to {width} x {height}"
+    if photo.left_out:
+        how += f", without {photo.left_out}"
     return Fitted(resized.tobytes(), how)

@@ -52,6 +52,24 @@ def test_a_photograph_is_turned_as_its_camera_says(tmp_path: Path) -> None:
     assert read_images([str(path)])[0].pixels.size == (24, 40)
 
 
+def test_what_a_model_does_not_get_of_an_image_is_said(tmp_path: Path) -> None:
+    clear, moving, palette = (str(tmp_path / name) for name in ("a.png", "b.gif", "c.png"))
+    seen = image()
+    seen.putalpha(0)
+    seen.save(clear)
+    image().save(moving, save_all=True, append_images=[image().rotate(180)])
+    image().convert("P").save(palette, transparency=0)
+    plain, *others = read_images([image_file(tmp_path), clear, moving, palette])
+    assert fit(plain, 24, 40).how == "40 x 24 pixels"
+    assert [fit(one, 24, 40).how for one in others] == [
+        "40 x 24 pixels, without transparency",
+        "40 x 24 pixels, without the other frames",
+        "40 x 24 pixels, without transparency",
+    ]
+    # colours that a viewer hides are what a model gets
+    assert fit(others[0], 24, 40).pixels == image().tobytes()
+
+
 def test_what_is_no_image_is_refused_by_its_name(tmp_path: Path) -> None:
     path = tmp_path / "weights.png"
     path.write_bytes(b"PK\3\4 no image")
