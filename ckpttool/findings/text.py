@@ -22,6 +22,8 @@ MAX_SHOWN = 200
 
 # Digits of a number beyond which a float32 has none.
 _MOST_DIGITS = 8
+# Shares in percent that are smaller are not told apart.
+_LEAST_PERCENT = 0.001
 
 # The share of letters that two words have in common from which on they are alike.
 _ALIKE = 0.6
@@ -133,6 +135,17 @@ def rounded(number: int) -> str:
 def percent(part: float, whole: float) -> str:
     """Return a share, rounded down: 100.00 % is said of the whole alone."""
     return f"{math.floor(10_000 * part / whole) / 100:.2f} %" if whole else "0 %"
+
+
+def short_percent(part: int, whole: int) -> str:
+    """Return a share in three digits: 0 and 100 % are said of nothing and of the whole alone."""
+    if not part or part >= whole:
+        return "100 %" if part else "0 %"
+    share = 100 * part / whole
+    text = f"{share:.3g} %"
+    if text == "100 %":
+        return ">99.9 %"
+    return text if share >= _LEAST_PERCENT else f"<{_LEAST_PERCENT} %"
 
 
 def digits_of(low: float | None, high: float | None, least: int) -> int:

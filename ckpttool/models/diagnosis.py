@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Iterator, Mapping
 
 from ckpttool.findings.results import Diagnosis
-from ckpttool.findings.text import count, printable, some_of
+from ckpttool.findings.text import count, printable, short_percent, some_of
 from ckpttool.formats.state_dicts.settings import named, settings_of
 from ckpttool.formats.state_dicts.training_state import is_called_training
 from ckpttool.models.choosing import choose, hold, said_of
@@ -163,7 +163,7 @@ def _largest_modules(tensors: Mapping[str, TensorInfo]) -> Iterator[str]:
         del sizes[""]  # what lies in no module
         if len(sizes) > 1 and total:
             for module, number in sizes.most_common(_MOST_PARTS):
-                yield f"{printable(module)} ({100 * number / total:.3g} %)"
+                yield f"{printable(module)} ({short_percent(number, total)})"
             return
 
 

@@ -116,8 +116,11 @@ def _line(page: Page, row: SizeRow, widths: _Widths) -> Text:
 
 
 def percent_of(share: float) -> str:
-    """Return a share from 0 to 1 in a few characters; of a very small one that it is not zero."""
-    return "<0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f} %"
+    """Return a share from 0 to 1 in a few characters; 0 and 100 are of nothing and all alone."""
+    text = f"{100 * share:.1f} %"
+    if text == "0.0 %" and share:
+        return "<0.1 %"
+    return ">99.9 %" if text == "100.0 %" and share < 1 else text
 
 
 def _write_narrow(page: Page, row: SizeRow) -> None:

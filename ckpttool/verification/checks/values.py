@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.rules import Severity
-from ckpttool.findings.text import count, size, some_of
+from ckpttool.findings.text import count, short_percent, size, some_of
 from ckpttool.formats.unfilled import is_unfilled
 from ckpttool.tensors.places import tensors_in
 from ckpttool.tensors.sharing import AMPLIFICATION_FACTOR, AMPLIFICATION_SLACK, AMPLIFIED
@@ -240,7 +240,7 @@ def _share_of_all(
 ) -> str:
     elements = sum(_numbers_in(evidence.canonical.tensors[name]) for name in names)
     bad = sum(found[name] for name in names)
-    share = f"{100 * bad / elements:.3g} %"
+    share = short_percent(bad, elements)
     return f"{bad:,} of {count(elements, 'number')} ({share}): {_WORDS[rule]}"
 
 

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from ckpttool.findings.text import digits_of, is_sha256, percent, some_of
+from ckpttool.findings.text import digits_of, is_sha256, percent, short_percent, some_of
 
 DIGEST = hashlib.sha256(b"weights").hexdigest()
 
@@ -63,3 +63,20 @@ def test_all_is_said_of_the_whole_alone() -> None:
 )
 def test_close_numbers_have_more_digits(low: float | None, high: float | None, digits: int) -> None:
     assert digits_of(low, high, 3) == digits
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "text"),
+    [
+        pytest.param(0, 0, "0 %", id="nothing of nothing"),
+        pytest.param(0, 8, "0 %", id="nothing"),
+        pytest.param(1, 10**9, "<0.001 %", id="one of very many"),
+        pytest.param(1, 8, "12.5 %", id="some"),
+        pytest.param(10**9 - 1, 10**9, ">99.9 %", id="all but one"),
+        pytest.param(8, 8, "100 %", id="all"),
+    ],
+)
+def test_a_short_share_is_neither_none_nor_all_by_rounding(
+    part: int, whole: int, text: str
+) -> None:
+    assert short_percent(part, whole) == text
