@@ -70,6 +70,7 @@ TORCH_LATE = {
     "ckpttool.models.family",  # for its types alone
     "ckpttool.models.forward",
     "ckpttool.models.pictures.restoring",
+    "ckpttool.models.restoring",  # for its types alone
     "ckpttool.models.sample",
     "ckpttool.models.streaming",
 }

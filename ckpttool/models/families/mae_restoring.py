@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckpttool.models.families.mae_forward import MAE_FORWARD, MASK_RATIO
-from ckpttool.models.family import Guess, Restored, Restoring
+from ckpttool.models.restoring import Guess, Restored, Restoring
 
 if TYPE_CHECKING:
     import torch

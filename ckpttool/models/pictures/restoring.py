@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     import torch
 
     from ckpttool.models.choosing import Judged, Said
-    from ckpttool.models.family import Family, Guess, Restored
+    from ckpttool.models.family import Family
     from ckpttool.models.pictures.images import Photo
+    from ckpttool.models.restoring import Guess, Restored
     from ckpttool.tensors.catalogue import TensorInfo
 
 _AT_ONCE = 8  # images in memory

@@ -10,7 +10,7 @@ import torch
 
 from ckpttool.models.families.mae_forward import MASK_RATIO
 from ckpttool.models.families.mae_restoring import MAE_RESTORING, visible_first
-from ckpttool.models.family import Restored
+from ckpttool.models.restoring import Restored
 from mae.config import MAEConfig
 from tests.builders import models
 
