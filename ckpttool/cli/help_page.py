@@ -20,6 +20,9 @@ _BESIDE = 76
 # Characters of the first sentence on a command, which is wrapped and not cut.
 _LONGEST = 300
 
+# The name of an option in a text, and what stands for its hyphens until lines are wrapped.
+_NAME = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+_KEPT = "\u2011"
 _HEADING = re.compile(r"^(?:  )?[A-Z][\w ,/-]*:$")
 _OPTION = re.compile(r"^  (-.*?)(?=  |$)")
 _COMMAND = re.compile(r"^  ([a-z][a-z-]*)(?=   ?\S)")
@@ -34,10 +37,19 @@ class Formatter(click.HelpFormatter):
         # not click's own width, which is never below 50
         super().__init__(width=max(min(columns, _WIDEST) - 1, _NARROWEST))
 
+    def write(self, string: str) -> None:
+        """Write a piece of the page, with the hyphens that :func:`_unbroken` kept."""
+        super().write(string.replace(_KEPT, "-"))
+
+    def write_text(self, text: str) -> None:
+        """Write a paragraph."""
+        super().write_text(_unbroken(text))
+
     def write_dl(
         self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
     ) -> None:
         """Write names with their texts beside them, or below them on a narrow terminal."""
+        rows = [(name, _unbroken(text)) for name, text in rows]
         if self.width >= _BESIDE:
             super().write_dl(rows, col_max, col_spacing)
             return
@@ -45,6 +57,11 @@ class Formatter(click.HelpFormatter):
             self.write(f"{wrap_text(name, self.width, '  ', '      ')}\n")
             if text:
                 self.write(f"{wrap_text(text, self.width, '      ', '      ')}\n")
+
+
+def _unbroken(text: str) -> str:
+    """Return a text in which no line ends inside of the name of an option."""
+    return _NAME.sub(lambda name: name.group().replace("-", _KEPT), text)
 
 
 def write_options(

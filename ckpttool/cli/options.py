@@ -86,7 +86,11 @@ examination_options = together(
     wrapper_option,
     click.option("--no-forward", is_flag=True, help="Do not run the model; torch is not loaded."),
     click.option(
-        "--device", default="cpu", show_default=True, help="Where to run the model: cpu, cuda:0."
+        "--device",
+        default="cpu",
+        show_default=True,
+        metavar="DEVICE",
+        help="Where to run the model: cpu, cuda:0.",
     ),
     workers_option("read files"),
     trust_option,

@@ -43,6 +43,8 @@ class NoSuchCommandError(click.UsageError):
     def __init__(self, name: str, near: str | None, ctx: click.Context) -> None:
         super().__init__(f"no such command '{name}'", ctx)
         self.tips = [] if near is None else [f"did you mean '{near}'?"]
+        if near is None and os.path.exists(name):  # noqa: PTH110 (any text, which Path may refuse)
+            self.tips = ["a command comes before the file: verify checks it, inspect lists it"]
 
 
 class Program(click.Group):

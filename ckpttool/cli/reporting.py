@@ -156,10 +156,11 @@ def has_charts(format_name: str, reports: Iterable[str]) -> bool:
 
 
 def _parsed(text: str, kind: str) -> ReportFile:
+    formats = tuple(FORMATS[kind])
     name, equals, path = text.partition("=")
     if not equals:
-        raise UsageError("--report is not of the form FORMAT=PATH", found=text)
-    formats = tuple(FORMATS[kind])
+        example = f"for example --report {text if text in formats else 'json'}=FILE"
+        raise UsageError("--report is not of the form FORMAT=PATH", found=text, fix=example)
     if name not in formats:
         from ckpttool.cli.suggestions import tip_for  # late: for mistakes only
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Iterator
 
 import click
@@ -43,7 +44,12 @@ def _told(error: click.ClickException) -> str:
     value = getattr(error, "value", None)
     if value is not None:
         return f"invalid value '{value}' for {name}"
-    return f"invalid value for {name}: {messages.as_tip(error.message)}"
+    return f"invalid value for {name}: {_plain(messages.as_tip(error.message))}"
+
+
+def _plain(told: str) -> str:
+    """Return what click says of a value, without its words for kinds of values."""
+    return re.sub(r"is not a valid integer( range)?", "is not a whole number", told)
 
 
 def _tips(error: click.ClickException) -> Iterator[str]:

@@ -115,3 +115,14 @@ def test_without_a_command_the_help_is_shown_and_nothing_passes() -> None:
 @pytest.mark.parametrize("flag", ["-V", "--version"])
 def test_the_version_has_a_short_option(flag: str) -> None:
     assert invoke(flag).out == f"ckpttool {__version__}\n"
+
+
+@pytest.mark.parametrize("columns", [*range(60, 101, 8), 130])
+@pytest.mark.parametrize("name", ["verify", "convert"])
+def test_no_line_of_a_text_ends_inside_of_the_name_of_an_option(
+    monkeypatch: pytest.MonkeyPatch, name: str, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    page = invoke(name, "--help").out
+    assert "\u2011" not in page
+    assert not re.findall(r"--[\w-]*-$", page, re.MULTILINE)

@@ -119,6 +119,8 @@ def test_a_report_is_written_into_a_folder(folder: Path, tiny: str) -> None:
     ("reports", "message"),
     [
         pytest.param(["sarif"], "not of the form FORMAT=PATH", id="no path"),
+        pytest.param(["sarif"], "for example --report sarif=FILE", id="an example of the format"),
+        pytest.param(["x.txt"], "for example --report json=FILE", id="an example"),
         pytest.param(["=x"], "invalid format ''", id="no format"),
         pytest.param(["pdf=x"], "invalid format 'pdf'", id="unknown format"),
         pytest.param(["json="], "a report needs a file", id="empty path"),

@@ -87,3 +87,17 @@ def test_how_a_command_is_called_is_said_of_its_call_and_not_of_a_value() -> Non
 def test_a_range_is_said_of_a_number_outside_of_it() -> None:
     done = invoke("diff", "a", "b", "--atol", "-1")
     assert done.error.startswith("error: invalid value for '--atol': -1.0 is not in the range")
+
+
+def test_a_number_that_is_none_is_said_in_plain_words() -> None:
+    done = invoke("inspect", "x", "--depth", "y")
+    assert done.error == "error: invalid value for '--depth': 'y' is not a whole number"
+
+
+def test_a_file_in_the_place_of_a_command_is_told_from_a_mistyped_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    built.saved(tmp_path, built.sound, "model.pth")
+    assert invoke("model.pth").tips[0].startswith("a command comes before the file")
+    assert invoke("other.pth").tips == ["see ckpttool --help"]
