@@ -29,16 +29,24 @@ class _Text(click.ParamType):  # type: ignore[type-arg]  # generic since click 8
         """Return it."""
         return value
 
-
-class File(_Text):
-    """A file, of which not all are paths: ``-`` is a stream."""
-
     def shell_complete(
         self,
         ctx: click.Context,  # noqa: ARG002 (click's)
         param: click.Parameter,  # noqa: ARG002 (click's)
         incomplete: str,
     ) -> list[CompletionItem]:
+        """Return what the shell offers for what is typed so far."""
+        return self.offered(incomplete)
+
+    def offered(self, incomplete: str) -> list[CompletionItem]:
+        """Return the same."""
+        raise NotImplementedError
+
+
+class File(_Text):
+    """A file, of which not all are paths: ``-`` is a stream."""
+
+    def offered(self, incomplete: str) -> list[CompletionItem]:
         """Let the shell offer files."""
         return [_item(incomplete, type="file")]
 
@@ -49,12 +57,7 @@ class Listed(_Text):
     def __init__(self, words: Callable[[], Iterable[tuple[str, str | None]]]) -> None:
         self._words = words
 
-    def shell_complete(
-        self,
-        ctx: click.Context,  # noqa: ARG002 (click's)
-        param: click.Parameter,  # noqa: ARG002 (click's)
-        incomplete: str,
-    ) -> list[CompletionItem]:
+    def offered(self, incomplete: str) -> list[CompletionItem]:
         """Offer the words that begin like the last one."""
         before, comma, last = incomplete.rpartition(",")
         return [
@@ -67,19 +70,15 @@ class Listed(_Text):
 class FormatAndFile(_Text):
     """``FORMAT=PATH`` of ``--report``."""
 
-    def shell_complete(
-        self,
-        ctx: click.Context,  # noqa: ARG002 (click's)
-        param: click.Parameter,  # noqa: ARG002 (click's)
-        incomplete: str,
-    ) -> list[CompletionItem]:
-        """Offer formats, and files behind one."""
-        from ckpttool.reports import REPORTERS
+    def __init__(self, formats: Iterable[str]) -> None:
+        self._formats = formats
 
+    def offered(self, incomplete: str) -> list[CompletionItem]:
+        """Offer formats, and files behind one."""
         name, equals, path = incomplete.partition("=")
         if equals:
             return [_item(f"{name}={one}") for one in _paths(path)]
-        return [_item(f"{one}=") for one in REPORTERS if one.startswith(name)]
+        return [_item(f"{one}=") for one in self._formats if one.startswith(name)]
 
 
 def offer(command: click.Command) -> None:
@@ -137,5 +136,4 @@ _KINDS: dict[str, _Text] = {
     **dict.fromkeys(("select", "extend_select", "ignore"), _SOME_CODES),
     "codes": Listed(_codes),
     "allow_cast": Listed(_dtypes),
-    "reports": FormatAndFile(),
 }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, NamedTuple
 import click
 
 from ckpttool.cli.console import emit, reports_shown, say_cleaned
+from ckpttool.cli.offers import FormatAndFile
 from ckpttool.cli.option_kinds import format_option, together
 from ckpttool.findings.errors import UsageError
 from ckpttool.reports import FOR_PEOPLE, FORMATS, REPORTERS, check_format, reporter
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
     from ckpttool.reports.terminal.view import TextView
 
 
-def report_option(example: str) -> Callable[[Any], Any]:
+def report_option(example: str, formats: Iterable[str]) -> Callable[[Any], Any]:
     """Return ``--report``, which the command gets as ``reports``."""
     return click.option(
         "--report",
         "reports",
+        type=FormatAndFile(formats),
         multiple=True,
         metavar="FORMAT=PATH",
         help=f"Also write a report to a file, for example {example} (repeatable).",
@@ -33,10 +35,10 @@ def report_option(example: str) -> Callable[[Any], Any]:
 
 report_options = together(
     format_option(REPORTERS, "The format of the report on standard output."),
-    report_option("sarif=ckpttool.sarif"),
+    report_option("sarif=ckpttool.sarif", REPORTERS),
 )
-#: That of the commands whose results have fewer formats.
-page_option = report_option("html=report.html or json=result.json")
+#: That of the commands whose results have fewer formats, the same for all of them.
+page_option = report_option("html=report.html or json=result.json", FORMATS["Comparison"])
 waived_option = click.option(
     "--show-waived",
     is_flag=True,

@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 
 from ckpttool.cli import main
-from ckpttool.reports import REPORTERS
+from ckpttool.reports import FORMATS, REPORTERS
 from ckpttool.verification.lock.writing import render
 from tests.builders import checkpoints as built
 from tests.builders import extras
@@ -342,3 +342,8 @@ def test_other_commands_refuse_what_cannot_be_before_they_read(
     assert done.exit_code == 2
     assert message in done.stderr.replace("\n", " ")
     assert names_in(folder) == before
+
+
+def test_a_page_is_offered_by_commands_whose_results_have_the_same_formats() -> None:
+    of_each = [set(FORMATS[kind]) for kind in ("Comparison", "Conversions", "Lock")]
+    assert of_each == [{"text", "json", "html"}] * 3

@@ -111,6 +111,8 @@ def test_a_report_is_completed_by_format_and_then_by_file(shell: list[str], tmp_
     (tmp_path / "results.json").touch()
     (tmp_path / "runs").mkdir()
     assert offered(shell, tmp_path, "ckpttool", "verify", "--report", "sar") == {"sarif="}
+    found = offered(shell, tmp_path, "ckpttool", "diff", "--report", "")
+    assert found == {"text=", "json=", "html="}
     found = offered(shell, tmp_path, "ckpttool", "verify", "--report", "json=r")
     # bash takes what is before the sign for another word
     start = "" if shell[0] == "bash" else "json="
