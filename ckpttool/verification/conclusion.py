@@ -17,6 +17,7 @@ from ckpttool.verification.checks import CHECKS, locked
 from ckpttool.verification.checks.positions import position_tables
 from ckpttool.verification.diagnosing import told
 from ckpttool.verification.loading import loading_of
+from ckpttool.verification.published import may_be_published
 from ckpttool.verification.quantized_file import in_words, not_looked_at
 
 if TYPE_CHECKING:
@@ -148,7 +149,9 @@ def _unchecked(evidence: Evidence, published: Origin | None) -> Iterator[str]:
         images = count(evidence.pictures.images, "image")
         yield f"the reconstruction of {images} ({evidence.pictures.reason})"
     if published is None:
-        yield "where the file comes from (--published)"
+        # of another name --published could only say that nothing is published under it
+        known = may_be_published(evidence.checkpoint.sources[0], evidence.family)
+        yield "where the file comes from" + (" (--published)" if known else "")
 
 
 def _not_run(evidence: Evidence) -> Iterator[str]:

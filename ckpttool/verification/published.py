@@ -21,6 +21,11 @@ class Origin(NamedTuple):
     findings: tuple[Finding, ...]
 
 
+def may_be_published(source: ByteSource, family: Family) -> bool:
+    """Return whether a file has the name of a published one."""
+    return PurePath(source.name).name in family.published
+
+
 def origin_of(source: ByteSource, family: Family) -> Origin:
     """Compare the MD5 sum of a file with the one published for its name.
 

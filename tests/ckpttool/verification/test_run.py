@@ -526,6 +526,20 @@ def test_the_published_file_is_recognised(
     assert report.verdict is PASS
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (LARGE, "where the file comes from (--published)"),
+        ("mine.pth", "where the file comes from"),
+    ],
+)
+def test_the_option_is_named_only_where_it_can_answer(
+    tmp_path: Path, tiny: str, name: str, said: str
+) -> None:
+    path = built.saved(tmp_path, built.sound, name)
+    assert said in verify_file(path, VerifyOptions(model=tiny, forward=False)).unchecked
+
+
 def test_a_name_that_nobody_published_is_an_error(tmp_path: Path, tiny: str) -> None:
     (found,) = (
         finding
