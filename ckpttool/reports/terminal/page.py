@@ -33,6 +33,7 @@ _ASCII: dict[str, str] = dict(zip((GOOD, BAD, TOLD, *SHADES, *HEIGHTS), "+x-:oO#
 _NARROW = 64
 # ... and narrower than this, a terminal may as well wrap by itself.
 _NARROWEST = 30
+_HEIGHT = 25
 
 
 class _Console(Console):
@@ -61,6 +62,8 @@ class Page:
             force_jupyter=False,  # or in a notebook each line would be shown there, and empty
             color_system=_colors(stream, environment),
             _environ=with_sizes(environment),
+            # nothing depends on it; without one rich takes 80 columns on a dumb terminal
+            height=_HEIGHT,
         )
         self.width = max(self._console.width, _NARROWEST) if terminal else None
         self._links = terminal and self._console.color_system is not None

@@ -80,8 +80,13 @@ def test_a_width_that_is_none_is_ignored(stream: type[io.StringIO], columns: str
     assert written.getvalue() == "a word a word a word a word\n"
 
 
-def test_a_width_that_is_set_is_taken() -> None:
-    assert Page(Terminal(), {"COLUMNS": "72"}).width == 72
+@pytest.mark.parametrize("kind", ["xterm", "dumb"])
+def test_a_width_that_is_set_is_taken(kind: str) -> None:
+    assert Page(Terminal(), {"COLUMNS": "120", "TERM": kind}).width == 120
+
+
+def test_a_dumb_terminal_of_no_width_has_80_columns() -> None:
+    assert Page(Terminal(), {"TERM": "dumb"}).width == 80
 
 
 def test_in_a_notebook_a_text_is_written_to_its_stream_alone(
