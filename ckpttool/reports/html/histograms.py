@@ -7,12 +7,14 @@ from typing import NamedTuple, Sequence
 
 from ckpttool.findings.text import digits_of
 from ckpttool.reports.html.room import Room
-from ckpttool.reports.html.shown import Drawn, name, number, whole
+from ckpttool.reports.html.shown import FIRST, SECOND, Drawn, name, number, whole
 
 _WIDTH, _HEIGHT = 240, 72  # of a block's picture, in units of its view box
 _SMALL = 14  # the height of one in a table
 _SMALL_BINS = 20
 _TABLE_BINS = 24
+# Of the sides of a comparison, where the style sheet is not applied.
+_LOOKS = ("", f' fill="none" stroke="{SECOND}"')
 _DIGITS = 3  # of an edge, if these tell it from the others
 
 
@@ -97,7 +99,8 @@ def small(*sides: Bins) -> Drawn:
         for at, counts in enumerate(merged)
     ]
     return Drawn(
-        f'<svg class="spark" viewBox="0 0 {width} {_SMALL}" preserveAspectRatio="none" '
+        f'<svg class="spark" width="{width}" height="{_SMALL}" fill="{FIRST}" '
+        f'viewBox="0 0 {width} {_SMALL}" preserveAspectRatio="none" '
         f'aria-hidden="true">{"".join(paths)}</svg>'
     )
 
@@ -107,7 +110,10 @@ def _picture(block: Block) -> Drawn:
     outlines = [
         _steps(_heights(side.counts, top, _HEIGHT), _WIDTH, _HEIGHT) for side in block.sides
     ]
-    paths = [f'<path class="side{at}" d="{path}"/>' for at, path in enumerate(outlines)]
+    paths = [
+        f'<path class="side{at}"{look} d="{path}"/>'
+        for at, (look, path) in enumerate(zip(_LOOKS, outlines))
+    ]
     bins = block.sides[0]
     zero = ""
     if bins.low < 0 < bins.high:
@@ -115,7 +121,8 @@ def _picture(block: Block) -> Drawn:
         at = round(_WIDTH * share, 1)
         zero = f'<line class="zero" x1="{at:g}" x2="{at:g}" y1="0" y2="{_HEIGHT}"/>'
     return Drawn(
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT + 1}" preserveAspectRatio="none" aria-hidden="true">'
+        f'<svg width="{_WIDTH}" height="{_HEIGHT + 1}" viewBox="0 0 {_WIDTH} {_HEIGHT + 1}" '
+        f'fill="{FIRST}" preserveAspectRatio="none" aria-hidden="true">'
         f'{"".join(paths)}{zero}<line class="axis" x1="0" x2="{_WIDTH}" y1="{_HEIGHT}.5" '
         f'y2="{_HEIGHT}.5"/></svg>'
     )

@@ -10,6 +10,9 @@ from ckpttool.findings.text import printable
 #: Characters of a name; a hostile file may have names of megabytes.
 NAME = 300
 
+#: Colours of pictures where the style sheet is not applied: servers may forbid it, as Jenkins does.
+FIRST, SECOND, PAPER = "#31688e", "#c2410c", "#fff"
+
 
 class Drawn(str):
     """Markup that was made here, and that a template must not escape again."""

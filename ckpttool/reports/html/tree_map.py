@@ -7,7 +7,7 @@ from typing import NamedTuple, Sequence
 
 from ckpttool.findings.text import percent
 from ckpttool.reports.html.room import Room, written
-from ckpttool.reports.html.shown import Drawn, name, parameters, whole
+from ckpttool.reports.html.shown import FIRST, PAPER, Drawn, name, parameters, whole
 
 _WIDTH, _HEIGHT = 1000, 360
 _LETTER, _LINE = 8.2, 18  # of the labels, in units of the view box
@@ -88,7 +88,8 @@ def tree_map(leaves: Sequence[Leaf], room: Room) -> TreeMap | None:
     ]
     present = {leaf.origin for leaf in kept}
     picture = (
-        f'<svg class="tree" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
+        f'<svg class="tree" width="{_WIDTH}" height="{_HEIGHT}" '
+        f'viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
         f'aria-label="Parameters by part of the model; the table below has the numbers">'
         f"{cells}</svg>"
     )
@@ -101,13 +102,15 @@ def _cell(leaf: Leaf, box: _Box, total: int) -> str:
     told = f"{label}: {size} parameters, {percent(leaf.elements, total)}, {ORIGINS[leaf.origin]}"
     x, y, width, height = (round(part, 1) for part in box)
     place = f'x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}"'
-    rect = f'<rect class="from-{leaf.origin}" {place}/>'
+    rect = f'<rect class="from-{leaf.origin}" fill="{FIRST}" stroke="{PAPER}" {place}/>'
     texts = ""
     for at, line in enumerate((label, size)):
         fits = len(line) * _LETTER < width - 12 and (at + 1) * _LINE < height - 4
         if not fits:
             break
-        texts += f'<text x="{x + 7:g}" y="{y + 16 + at * _LINE:g}">{escape(line)}</text>'
+        texts += (
+            f'<text x="{x + 7:g}" y="{y + 16 + at * _LINE:g}" fill="{PAPER}">{escape(line)}</text>'
+        )
     return f'<g class="leaf"><title>{escape(told)}</title>{rect}{texts}</g>'
 
 

@@ -347,6 +347,24 @@ def test_on_paper_everything_is_open_and_nothing_is_cut(opened: Opener) -> None:
     assert len(page.pdf()) > 10_000
 
 
+def test_where_a_server_forbids_styles_charts_keep_their_size_and_colours(chromium: Any) -> None:
+    window = chromium.new_context(viewport={"width": 1280, "height": 900})
+    page = window.new_page()
+    body = ckpttool.render(built.report(measured.model()), "html")
+    # what Jenkins sends with an artifact
+    policy = "sandbox; default-src 'none'; img-src 'self'; style-src 'self';"
+    headers = {"Content-Security-Policy": policy, "Content-Type": "text/html"}
+    page.route("**/*", lambda route: route.fulfill(body=body, headers=headers))
+    page.goto("http://ci.test/report.html")
+    assert page.locator(".tensors tbody tr").count() == 14
+    assert page.locator("svg.spark").first.bounding_box()["width"] < 200
+    assert page.locator(".panel svg").first.bounding_box()["width"] < 400
+    black = """() => [...document.querySelectorAll("svg path, svg .leaf rect")]
+        .filter(one => getComputedStyle(one).fill === "rgb(0, 0, 0)").length"""
+    assert page.evaluate(black) == 0
+    window.close()
+
+
 def test_without_script_all_of_it_is_there(opened: Opener) -> None:
     page = opened(built.report(with_findings()), java_script_enabled=False)
     assert page.locator(".finding").count() == 3
