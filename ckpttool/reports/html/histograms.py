@@ -19,13 +19,17 @@ _DIGITS = 3  # of an edge, if these tell it from the others
 
 
 class Bins(NamedTuple):
-    """Counts of bins of one width, from ``low`` to ``high``; those outside of them."""
+    """Counts of bins of one width, from ``low`` to ``high``; those outside of them.
+
+    ``sampled`` is whether they were counted in a sample.
+    """
 
     low: float
     high: float
     counts: tuple[int, ...]
     below: int = 0
     above: int = 0
+    sampled: bool = False
 
 
 class Block(NamedTuple):
@@ -61,6 +65,7 @@ class Histograms(NamedTuple):
     table: Table
     names: tuple[str, ...]
     left_out: int
+    sampled: bool
 
 
 def histograms(blocks: Sequence[Block], side_names: Sequence[str], room: Room) -> Histograms | None:
@@ -83,6 +88,7 @@ def histograms(blocks: Sequence[Block], side_names: Sequence[str], room: Room) -
         _table([block for block, _ in drawn], side_names),
         tuple(side_names),
         len(blocks) - len(drawn),
+        any(side.sampled for block, _ in drawn for side in block.sides),
     )
 
 

@@ -142,7 +142,12 @@ def picture_of(histogram: Histogram | None) -> Drawn:
 def bins_of(histogram: Histogram) -> histograms.Bins:
     """Return a histogram as the pictures take it."""
     return histograms.Bins(
-        histogram.lo, histogram.hi, histogram.counts, histogram.below, histogram.above
+        histogram.lo,
+        histogram.hi,
+        histogram.counts,
+        histogram.below,
+        histogram.above,
+        histogram.of is not None,
     )
 
 

@@ -24,6 +24,7 @@ _NARROWEST = 1e-9  # cells of a bin that has a width
 _NUMBER = len("-1.23e-05")
 _DIGITS = 3  # of a number, if these tell it from others of its line
 _WIDEST = 60  # columns of names; a longer name moves only the rest of its own line
+_SAMPLES = "histograms of large tensors are of samples; all numbers are of all elements"
 _HEADS = ("min", "max", "mean", "std", "zeros")
 
 
@@ -44,7 +45,8 @@ class StatsRow(NamedTuple):
 class Together(NamedTuple):
     """The statistics of several tensors taken together.
 
-    ``nan`` and ``infinite`` are numbers of elements; ``unmeasured`` says why there is none.
+    ``nan`` and ``infinite`` are numbers of elements; ``unmeasured`` says why there is none, and
+    ``sampled`` whether ``counts`` are of a sample.
     """
 
     elements: int
@@ -57,6 +59,7 @@ class Together(NamedTuple):
     infinite: int
     counts: Tuple[float, ...]
     unmeasured: str | None
+    sampled: bool
 
 
 def together(tensors: Sequence[TensorStatistics]) -> Together:
@@ -75,6 +78,7 @@ def together(tensors: Sequence[TensorStatistics]) -> Together:
         sum(one.infinite or 0 for one in tensors),
         tuple(_counts([one for one in tensors if one.histogram is not None])),
         next((one.unmeasured for one in tensors if one.unmeasured), None),
+        any(one.histogram is not None and one.histogram.of is not None for one in tensors),
     )
 
 
@@ -131,6 +135,12 @@ def _spread(histogram: Histogram, lo: float, hi: float) -> Iterator[tuple[int, f
 
 def write_stats(page: Page, rows: Sequence[StatsRow]) -> None:
     """Write the rows; where columns have no room, the numbers stand below each name."""
+    _write_rows(page, rows)
+    if any(row.found is not None and row.found.sampled for row in rows):
+        page.line(styled(_SAMPLES, "dim"), 2)
+
+
+def _write_rows(page: Page, rows: Sequence[StatsRow]) -> None:
     names = min(max(columns(row.indented) for row in rows), _WIDEST)
     what = max(len(row.what) for row in rows)
     width = 2 + names + 2 + what + (2 + _NUMBER) * 4 + 2 + len("100.0 %") + 2 + _CELLS

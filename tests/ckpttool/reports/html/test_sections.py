@@ -202,6 +202,17 @@ def test_the_table_of_counts_joins_the_bins_of_the_pictures() -> None:
     assert "66 bins" in told.text
 
 
+def test_that_counts_are_of_a_sample_is_said() -> None:
+    file = measured.model()
+    assert file.statistics is not None
+    assert "in samples" not in section(file, "histograms").text
+    blocks = tuple(
+        one._replace(histogram=one.histogram._replace(of=10)) for one in file.statistics.blocks
+    )
+    sampled = file._replace(statistics=file.statistics._replace(blocks=blocks))
+    assert "in samples" in section(sampled, "histograms").text
+
+
 def test_a_comparison_of_a_large_model_shows_all_of_its_blocks() -> None:
     drawn = histograms(
         [

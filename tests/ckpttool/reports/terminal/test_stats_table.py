@@ -186,3 +186,11 @@ def test_numbers_that_one_tensor_lacks_are_not_told_of_all() -> None:
     assert together([known, beyond])[3:5] == (None, None)
     # of one without a finite element there is nothing to tell
     assert together([known, measured("b", np.full(4, np.nan))]).mean == 1.5
+
+
+def test_that_a_histogram_is_of_a_sample_is_said() -> None:
+    whole = measured("w", RANDOM.normal(size=50))
+    assert whole.histogram is not None
+    sample = whole._replace(histogram=whole.histogram._replace(of=10))
+    assert "of samples" in shown(sample)
+    assert "of samples" not in shown(whole)
