@@ -412,6 +412,15 @@ class FileReport(NamedTuple):
         # every check of a file that was read begins with its coverage
         return self.coverage is None
 
+    @property
+    def is_sized(self) -> bool:
+        """Whether the sizes are known of the model that it is, or is a part of.
+
+        Else its coverage is that of a model of other sizes, and says nothing of the file.
+        """
+        part = self.diagnosis is not None and self.diagnosis.kind == "part"
+        return not part or self.loading is not None
+
 
 class Report(NamedTuple):
     """A run: every file's result, and the worst of their verdicts.

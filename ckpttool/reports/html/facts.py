@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 def tiles(file: FileReport) -> Iterator[Fact]:
     """Yield the facts that matter most, a few words each."""
-    if file.coverage is not None and file.coverage.groups and not file.coverage.unrelated:
-        for group, covered in file.coverage.groups.items():
+    coverage = file.coverage if file.is_sized else None
+    if coverage is not None and coverage.groups and not coverage.unrelated:
+        for group, covered in coverage.groups.items():
             told = "absent" if covered.absent else f"{covered.matched:,} / {covered.expected:,}"
             yield Fact(f"{name(group)} tensors", told)
     elif file.tensors is not None:

@@ -172,7 +172,7 @@ def _anchors(anchor: str, statistics: Statistics, table: Tensors) -> dict[str, s
 
 def _map(statistics: Statistics, file: FileReport, anchors: dict[str, str], room: Room) -> Section:
     held = points(statistics, anchors)
-    lacking = missing_points(statistics, file.coverage)
+    lacking = missing_points(statistics, file.coverage if file.is_sized else None)
     drawn = heat_map([*held, *lacking], MEASURES, (), room)
     note = "" if drawn else "No tensor has numbers to draw a map of."
     return Section("map", "Heat map", drawn, note, "heat_map")
@@ -188,7 +188,8 @@ def histograms_section(
 
 
 def _parameters(file: FileReport, room: Room) -> Iterator[Section]:
-    tree = tree_map(leaves_of(file.statistics, file.coverage), room)
-    covered = () if file.coverage is None else tuple(coverage_rows(file.coverage))
+    coverage = file.coverage if file.is_sized else None
+    tree = tree_map(leaves_of(file.statistics, coverage), room)
+    covered = () if coverage is None else tuple(coverage_rows(coverage))
     if tree is not None or covered:
         yield Section("parameters", "Parameters", (tree, covered))

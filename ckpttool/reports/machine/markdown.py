@@ -138,7 +138,7 @@ def _section(number: int, file: FileReport) -> _Paragraph:
 
 
 def _facts(file: FileReport) -> Iterator[str]:
-    if file.coverage is not None:
+    if file.coverage is not None and file.is_sized:
         for name, group in file.coverage.groups.items():
             share = f"{group.matched:,} of {group.expected:,} tensors"
             yield f"{_text(name)}: {'absent' if group.absent else share}"

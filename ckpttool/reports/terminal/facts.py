@@ -17,7 +17,7 @@ from ckpttool.reports.details import LONG
 from ckpttool.reports.terminal.diagnosis import write_diagnosis
 from ckpttool.reports.terminal.page import styled
 from ckpttool.reports.terminal.pictures import write_reconstructions
-from ckpttool.reports.terminal.verdict import is_same_for_both, is_sized
+from ckpttool.reports.terminal.verdict import is_same_for_both
 
 if TYPE_CHECKING:
     from ckpttool.findings.finding import Finding
@@ -101,7 +101,7 @@ def _write_held(page: Page, file: FileReport) -> None:
     if file.schema_from is not None:
         page.row("schema", Text(printable(file.schema_from)))
     # without a schema, what was not checked says so
-    if file.coverage is not None and file.coverage.groups and is_sized(file):
+    if file.coverage is not None and file.coverage.groups and file.is_sized:
         _write_coverage(page, file, file.coverage)
     if file.against is not None:
         page.row("against", against_text(file.against))

@@ -45,7 +45,7 @@ def write_verdict(page: Page, file: FileReport, findings: Sequence[Finding] | No
 def facts_of(file: FileReport, findings: Sequence[Finding]) -> Iterator[Text]:
     """Yield what a file is, how much of its model it has, whether it computes, what is wrong."""
     yield Text(what_it_is(file))
-    if file.coverage is not None and not file.coverage.unrelated and is_sized(file):
+    if file.coverage is not None and not file.coverage.unrelated and file.is_sized:
         # a schema that was named has no part that a file may do without
         yield share_of(file.coverage, demanded=file.diagnosis is None)
     if file.forward is not None:
@@ -73,13 +73,6 @@ def what_it_is(file: FileReport) -> str:
         parts = " and ".join(name for name, group in groups.items() if not group.absent)
         return printable(f"{known.model}, {parts}" if parts else known.model)
     return printable(f"{known.model} {known.kind}")
-
-
-def is_sized(file: FileReport) -> bool:
-    """Whether the sizes are known of the model that a file, or a part of it, is of."""
-    # numbers of tensors would be those of another model
-    part = file.diagnosis is not None and file.diagnosis.kind == "part"
-    return not part or file.loading is not None
 
 
 def share_of(coverage: Coverage, demanded: bool = False) -> Text:

@@ -9,7 +9,7 @@ import pytest
 
 from ckpttool.findings import rules
 from ckpttool.findings.finding import finding
-from ckpttool.findings.results import FileReport
+from ckpttool.findings.results import Diagnosis, FileReport
 from ckpttool.reports.html import ramp
 from ckpttool.reports.html.histograms import Bins, Block, histograms
 from ckpttool.reports.html.measured import bins_of, cells_of
@@ -56,6 +56,16 @@ def test_a_result_without_statistics_says_so_and_has_no_empty_chart() -> None:
 
 def test_of_a_file_that_could_not_be_read_no_chart_is_missed() -> None:
     assert "statistics" not in page(built.unreadable()).one("main").text
+
+
+def test_of_a_model_whose_sizes_are_not_known_nothing_is_counted_or_missed() -> None:
+    part = Diagnosis("part", None, "a part of a model, without its core")
+    whole = built.measured()._replace(diagnosis=part)
+    guessed = page(whole._replace(loading=None))
+    assert "294 / 294" in page(whole).text
+    assert "294 / 294" not in guessed.text
+    assert "decoder" in page(whole).one("section", id="f0-parameters").text
+    assert "decoder" not in guessed.one("section", id="f0-parameters").text
 
 
 def test_every_chart_has_a_table() -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Verdict, finding
-from ckpttool.findings.results import FileReport, Report
+from ckpttool.findings.inventory import Item, Standing
+from ckpttool.findings.results import Diagnosis, FileReport, Report
 from ckpttool.findings.rules import Severity
 from ckpttool.reports.machine import concise, github, markdown, sarif
 from tests.builders import reports as built
@@ -376,6 +377,22 @@ def test_markdown_has_the_worst_first_and_facts_after_findings() -> None:
     assert "good" in sections[2]
     assert sections[1].index("`NUM001`") < sections[1].index("not checked")
     assert text.index("FAIL |") < text.index("PASS |")
+
+
+def test_markdown_counts_no_tensors_of_a_model_whose_sizes_are_not_known() -> None:
+    part = Diagnosis("part", None, "a part of a model, without its core")
+    file = built.encoder_only()._replace(diagnosis=part)
+    assert "294 of 294 tensors" in built.rendered(built.report(file), "markdown")
+    assert "decoder: absent" in built.rendered(built.report(file), "markdown")
+    guessed = file._replace(loading=None)
+    assert "of 294 tensors" not in built.rendered(built.report(guessed), "markdown")
+
+
+def test_markdown_counts_the_files_not_looked_at_that_it_does_not_name() -> None:
+    items = tuple(Item(f"r/{at}.bin", Standing.UNSEEN, "other") for at in range(60))
+    text = rendered(Report((built.encoder_only(),), inventory=items), "markdown")
+    assert text.count("- **not looked at**: ") == 50
+    assert "\n- and 10 more\n" in text
 
 
 def test_markdown_stays_below_its_limit_and_counts_what_is_cut() -> None:

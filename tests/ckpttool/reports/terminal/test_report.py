@@ -10,6 +10,7 @@ import pytest
 from ckpttool.findings import rules
 from ckpttool.findings.finding import finding
 from ckpttool.findings.results import Diagnosis, FileReport, ForwardSummary
+from ckpttool.findings.rules import Severity
 from ckpttool.reports.terminal.report import write
 from ckpttool.reports.terminal.view import TextView
 from tests.builders import reports as built
@@ -216,6 +217,16 @@ def test_what_findings_of_one_rule_all_say_is_said_once() -> None:
     head = page.index("  ✗ error   STR005 shape-mismatch (3 times): another shape")
     rows = [line.strip() for line in page[head + 1 : head + 4]]
     assert rows == ["· a: found [3]", "· b: expected [2]", "· c"]
+
+
+def test_findings_of_other_severities_or_advice_have_heads_of_their_own() -> None:
+    one = finding(rules.SHAPE, "another shape", tensors=["a"])
+    light = one._replace(severity=Severity.WARNING)
+    page = lines(built.encoder_only()._replace(findings=(one, light, light._replace(fix="Wait."))))
+    heads = [line.split()[1] for line in page if "STR005" in line]
+    assert heads == ["error", "warning", "warning"]
+    fixes = [line.split(None, 1)[1] for line in page if line.startswith("      fix ")]
+    assert fixes == [rules.SHAPE.fix, rules.SHAPE.fix, "Wait."]
 
 
 def test_each_thing_that_was_not_looked_at_is_shortened_for_itself() -> None:
