@@ -20,10 +20,22 @@ from tests import rule_cases
 from tests.builders import attacks, kinds, neighbours
 from tests.builders.sizes import TINY
 
+Results = Dict[str, FileReport]
 
-def of_rules(folder: Path) -> Dict[str, FileReport]:
+
+def results(folder: Path) -> Results:
+    """All of them by name, as if they lay in one folder."""
+    found: Results = {}
+    for make in (of_rules, of_attacks, of_kinds):
+        place = folder / make.__name__
+        place.mkdir()
+        found.update(make(place))
+    return {name: file._replace(path=f"runs/{name}") for name, file in found.items()}
+
+
+def of_rules(folder: Path) -> Results:
     """What was verified where each rule fires."""
-    found: Dict[str, FileReport] = {}
+    found: Results = {}
     for code, case in rule_cases.CASES.items():
         (folder / code).mkdir()
         with _recorded() as seen:
@@ -32,7 +44,7 @@ def of_rules(folder: Path) -> Dict[str, FileReport]:
     return found
 
 
-def of_attacks(folder: Path) -> Dict[str, FileReport]:
+def of_attacks(folder: Path) -> Results:
     """A file of each technique that runs code when it is loaded."""
     for technique, attack in {one.technique: one for one in attacks.ATTACKS}.items():
         path = folder / f"{technique}{attack.suffix}"
@@ -41,7 +53,7 @@ def of_attacks(folder: Path) -> Dict[str, FileReport]:
     return {Path(file.path).name: file for file in report.files}
 
 
-def of_kinds(folder: Path) -> Dict[str, FileReport]:
+def of_kinds(folder: Path) -> Results:
     """A file of each kind, and of each known model that is no MAE."""
     contents: Dict[str, object] = {case.title: case.content() for case in kinds.CASES}
     contents.update((name, neighbours.tensors(make())) for make, name in neighbours.ALL)

@@ -388,6 +388,16 @@ def test_markdown_counts_no_tensors_of_a_model_whose_sizes_are_not_known() -> No
     assert "of 294 tensors" not in built.rendered(built.report(guessed), "markdown")
 
 
+def test_a_quiet_run_tells_what_fails_it_as_a_whole() -> None:
+    stream = io.StringIO()
+    concise.write_failed(built.SPECIMENS["the run itself"], stream)
+    line = "(run): CFG001 warning the waiver of NUM001 covers nothing\n"
+    assert stream.getvalue() == line
+    stream = io.StringIO()
+    concise.write_failed(built.SPECIMENS["the run itself"]._replace(fail_on=Severity.ERROR), stream)
+    assert stream.getvalue() == ""
+
+
 def test_markdown_counts_the_files_not_looked_at_that_it_does_not_name() -> None:
     items = tuple(Item(f"r/{at}.bin", Standing.UNSEEN, "other") for at in range(60))
     text = rendered(Report((built.encoder_only(),), inventory=items), "markdown")

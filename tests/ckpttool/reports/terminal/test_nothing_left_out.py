@@ -6,8 +6,6 @@ import io
 import re
 from typing import Dict, Iterator, List, Sequence, Set, Tuple
 
-import pytest
-
 from ckpttool.findings.finding import Finding, Verdict, deciding, verdict_of
 from ckpttool.findings.results import FileReport, Report
 from ckpttool.findings.rules import Severity
@@ -17,24 +15,10 @@ from ckpttool.reports.machine.concise import write_failed
 from ckpttool.reports.terminal.headline import VERDICTS
 from ckpttool.reports.terminal.report import write
 from ckpttool.reports.terminal.view import TextView
-from tests.builders import verified
-
-Results = Dict[str, FileReport]
+from tests.builders.verified import Results
 
 _VERDICT = re.compile(r"^\S (PASS|FAIL|CANNOT TELL) ", re.MULTILINE)
 _PER_RUN = 40  # files: fewer than may be told in full
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    made = (verified.of_rules, verified.of_attacks, verified.of_kinds)
-    found = {
-        name: file
-        for make in made
-        for name, file in make(tmp_path_factory.mktemp(make.__name__)).items()
-    }
-    # one folder for all, and names that no two files share
-    return {name: file._replace(path=f"runs/{name}") for name, file in found.items()}
 
 
 def text_of(*files: FileReport, verbose: bool = False) -> str:
