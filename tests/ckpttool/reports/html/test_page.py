@@ -189,7 +189,8 @@ def test_one_that_fails_is_told_of_however_many_pass_before_it() -> None:
     failing = passing("runs/999.pth")._replace(verdict=Verdict.FAIL)
     failing = failing._replace(findings=(wrong, *failing.findings))
     open_one = passing("runs/open.pth")._replace(verdict=Verdict.CANNOT_TELL)
-    page = page_of(built.report(*others, failing, open_one))
+    plain = built.encoder_only()._replace(path="runs/plain.pth")
+    page = page_of(built.report(plain, *others, failing, open_one))
     rows = [row.one("a").text for row in page.one("section", id="files").one("tbody").all("tr")]
     assert rows[:3] == ["runs/999.pth", "runs/open.pth", "runs/000.pth"]
     told = page.one("section", id="f0-findings").text
