@@ -56,7 +56,7 @@ def test_it_is_converted_to_what_it_holds(tmp_path: Path, build: Callable[[Path]
     assert stored.keys() == tensors.keys()
     assert all(torch.equal(stored[name], tensor) for name, tensor in tensors.items())
     diff = invoke("diff", str(tmp_path / "c"), str(written))
-    assert f"{len(tensors)} identical of {len(tensors)} tensors" in diff.out
+    assert f"all {len(tensors)} tensors identical" in diff.out
 
 
 def test_it_is_proven_to_be_the_source_and_a_schema(

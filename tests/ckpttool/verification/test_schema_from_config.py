@@ -238,7 +238,7 @@ def test_a_lock_takes_it_too(tmp_path: Path) -> None:
     assert done.code == 0, done.err
     assert "LlamaForCausalLM" in done.out
     done = invoke("schema", "hf")
-    assert (done.code, "Name the config.json" in done.err) == (2, True)
+    assert (done.code, "name the config.json" in done.err) == (2, True)
 
 
 # --- quantized weights --------------------------------------------------------------------
