@@ -138,7 +138,7 @@ TORCH_ARCHIVE = Rule(
     "torch-archive",
     Severity.ERROR,
     "The zip does not have the layout that torch.save writes.",
-    "Save it again with torch.save. A checkpoint re-packed with a zip tool does not load.",
+    "Save it again with torch.save, and do not pack it with a zip tool.",
 )
 PICKLE = Rule(
     "FIL201",
@@ -213,7 +213,7 @@ DISTRIBUTED_CHUNKS = Rule(
     "FIL404",
     "distributed-chunks",
     Severity.ERROR,
-    "The chunks of a distributed checkpoint do not cover its tensors exactly once.",
+    "The chunks of a distributed checkpoint do not add up to its tensors.",
     "Collect all files of one checkpoint in the folder, each as its process wrote it.",
     "Each process writes its chunks of the tensors. Together they must have each element of a "
     "tensor once, each where `.metadata` says, with the type and the shape that it says; in a "

@@ -33,7 +33,7 @@ CHECKSUM = Rule(
     "checksum",
     Severity.ERROR,
     "Bytes do not match their stored checksum.",
-    "Compare the file with the original. If it is the same, the stored checksum is wrong.",
+    "Compare the file with the original: these bytes are not those that the checksum was made of.",
 )
 AMPLIFICATION = Rule(
     "INT005",

@@ -67,7 +67,7 @@ FORWARD_BLIND = Rule(
     "forward-blind",
     Severity.ERROR,
     "Two different images give the same features.",
-    "Check the first layer and the blocks: the features do not depend on the pixels.",
+    "Check the first layer and the blocks, through which the pixels reach the features.",
     needs=("forward",),
 )
 # A note: without torch, or with --no-forward, everything else was still checked.

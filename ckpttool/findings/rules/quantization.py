@@ -6,7 +6,7 @@ from ckpttool.findings.rules.base import Rule, RuleFamily, Severity
 
 FAMILY = RuleFamily("QNT", "quantized weights")
 
-_AGAIN = "Quantize the model again, or download the published file again."
+_AGAIN = "Quantize the model again, or use the file that was published."
 _ALONE = (
     "Not looked for in one of several shards that is verified without its index: parts of a weight "
     "may lie in another."

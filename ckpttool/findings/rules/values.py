@@ -107,7 +107,7 @@ CONSTANT_ROLE = Rule(
     "NUM009",
     "constant-role",
     Severity.ERROR,
-    "A gain or bias has its initial value in every block of a model that is trained.",
+    "A gain or bias has one and the same value in every block of a trained model.",
     "Compare it with the file it was made from, if there is one: ckpttool diff OLD NEW.",
     "A loader that does not know a name leaves the initial value, and saving keeps it: the weight "
     "may have another name in the file that was loaded. For the gains of LayerNorms and the biases"

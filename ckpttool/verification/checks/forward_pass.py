@@ -91,8 +91,8 @@ def _blind(evidence: Evidence) -> Iterator[Finding]:
             expected=f"a difference above {_BLIND:g} of their deviation, {features.std:.3g}",
             found=f"{forward.difference:.3g}",
             follows=(*_cut(evidence), *mostly_lost(evidence)),
-            fix="The patches' way into the model is cut: look at "
-            f"{evidence.family.patches.partition('.')[0]} and the blocks.",
+            fix=f"Check {evidence.family.patches.partition('.')[0]} and the blocks, through which "
+            "the pixels reach the features.",
         )
 
 
