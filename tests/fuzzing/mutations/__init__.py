@@ -1,0 +1,1 @@
+"""Changes to bytes and to what bytes stand for, chosen by a ``Random``."""

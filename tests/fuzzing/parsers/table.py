@@ -1,0 +1,15 @@
+"""The parsers that are fuzzed, by name."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Mapping
+
+from tests.fuzzing.parsers import header
+
+if TYPE_CHECKING:
+    from tests.fuzzing.parser import Parser
+
+_ALL: tuple[Parser, ...] = (header,)
+
+PARSERS: Mapping[str, Parser] = MappingProxyType({parser.NAME: parser for parser in _ALL})
