@@ -10,7 +10,7 @@ IMAGES := --image data/chelsea.png --image data/astronaut.png
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test browser check format docs site bench clean
+.PHONY: help venv demo test coverage browser check format docs site bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -37,6 +37,11 @@ demo: .venv/installed ## Verify a small trained MAE, then a full-size ViT-Large 
 
 test: .venv/installed ## Run all tests, the full-size ones too
 	@$(BIN)/python -m pytest
+
+# The tests that prove that attacks fire are of child processes, which are not measured.
+coverage: .venv/installed ## Which lines and branches that read and write files no test takes
+	@$(BIN)/coverage run -m pytest -q -m "not fires" tests/ckpttool/conversion tests/ckpttool/files tests/ckpttool/formats
+	@$(BIN)/coverage report
 
 browser: .venv/installed ## Test the HTML report in Chromium, which has to be installed
 	@$(PIP) install -c constraints.txt -e ".[dev,browser]"
