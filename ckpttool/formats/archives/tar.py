@@ -178,7 +178,9 @@ def _check_extended(source: ByteSource, begin: int, size: int) -> None:
         length = int(match[1]) if match else 0
         key = match[2].decode("ascii", "replace") if match else ""
         end = position + length
-        if key not in _HARMLESS_KEYS or end > len(data) or data[end - 1 : end] != b"\n":
+        # a record of length 0 would be followed by itself, without end
+        within = position < end <= len(data)
+        if key not in _HARMLESS_KEYS or not within or data[end - 1 : end] != b"\n":
             raise _broken("an extended header says more than times and owners", begin)
         position = end
 
