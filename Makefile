@@ -10,7 +10,7 @@ IMAGES := --image data/chelsea.png --image data/astronaut.png
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test coverage browser check format docs site bench clean
+.PHONY: help venv demo test coverage browser nightly fuzz check format docs site bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -46,6 +46,13 @@ coverage: .venv/installed ## Which lines and branches that read and write files 
 browser: .venv/installed ## Test the HTML report in Chromium, which has to be installed
 	@$(PIP) install -c constraints.txt -e ".[dev,browser]"
 	@$(BIN)/python -m pytest tests/ckpttool/reports/html -rs
+
+nightly: .venv/installed ## Try 100,000 mutated inputs of each parser; `make test` tries a sample of them
+	@$(BIN)/python -m tests.fuzzing --count 100000
+
+fuzz: .venv/installed ## Try 10 million of each, and a million led by coverage: hours; it goes on where it was stopped
+	@$(PIP) install -c constraints.txt -e ".[dev,fuzz]"
+	@$(BIN)/python -m tests.fuzzing --count 10000000 --led 1000000 --results tests/fuzzing/results.json
 
 check: .venv/installed ## Lint, formatting and types
 	@$(BIN)/ruff check .

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple
 
+from tests.fuzzing.led import Led
 from tests.fuzzing.running import Tally, joined
 
 PATH = Path(__file__).with_name("results.json")
@@ -29,10 +30,11 @@ class Run(NamedTuple):
 
 
 class Results(NamedTuple):
-    """All that is known of one parser with one seed."""
+    """All that is known of one parser with one seed: of inputs by number, and of those led."""
 
     tally: Tally
     runs: List[Run]
+    led: Led = Led()
 
     @property
     def next(self) -> int:
@@ -54,7 +56,11 @@ def load(path: Path = PATH) -> Dict[str, Results]:
 def save(results: Dict[str, Results], seed: int, path: Path = PATH) -> None:
     """Store them; a run that is stopped meanwhile leaves the file as it was."""
     parsers = {
-        name: {**one.tally._asdict(), "runs": [run._asdict() for run in one.runs]}
+        name: {
+            **one.tally._asdict(),
+            "runs": [run._asdict() for run in one.runs],
+            "led": one.led._asdict(),
+        }
         for name, one in sorted(results.items())
     }
     text = json.dumps({"seed": seed, "parsers": parsers}, indent=1) + "\n"
@@ -71,9 +77,10 @@ def added(results: Results, tally: Tally, run: Run) -> Results:
         runs[-1] = run._replace(first=last.first)
     else:
         runs.append(run)
-    return Results(joined([results.tally, tally]), runs)
+    return Results(joined([results.tally, tally]), runs, results.led)
 
 
 def _one(values: Dict[str, Any]) -> Results:
     runs = [Run(**run) for run in values.pop("runs")]
-    return Results(Tally(**values), runs)
+    led = Led(**values.pop("led"))
+    return Results(Tally(**values), runs, led)
