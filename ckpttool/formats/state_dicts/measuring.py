@@ -38,15 +38,12 @@ def is_number(node: Node) -> bool:
 
 def is_random_state(node: Node) -> bool:
     """Whether a tensor is the state of one of torch's generators: a known number of bytes."""
-    if is_array(node) or elements_of(node) not in _RANDOM_STATES:
+    shape = None if is_array(node) else _shape(node)
+    if shape is None or len(shape) != 1 or shape[0] not in _RANDOM_STATES:
         return False
-    inner = _innermost(node)
-    storage = inner.args[0] if inner.args else None
-    if not isinstance(storage, PersistentId) or type(storage.value) is not tuple:
-        return False
-    class_node = storage.value[1] if len(storage.value) > 1 else None
-    shape = _shape(node)
-    return pair_of(class_node) == ("torch", BYTE.storage) and shape is not None and len(shape) == 1
+    value = _innermost(node).args[0].value  # of a storage, since there is a shape
+    class_node = value[1] if type(value) is tuple and len(value) > 1 else None
+    return pair_of(class_node) == ("torch", BYTE.storage)
 
 
 def storages_of(node: Node, locate: Locate) -> Iterator[tuple[str, int]]:
@@ -65,8 +62,9 @@ def storages_of(node: Node, locate: Locate) -> Iterator[tuple[str, int]]:
 
 
 def _shape(node: Node) -> tuple[int, ...] | None:
+    """Return the shape of a tensor in a storage; ``None`` for one that is described otherwise."""
     args = _innermost(node).args
-    shape = args[2] if len(args) > 2 else None
+    shape = args[2] if len(args) > 2 and isinstance(args[0], PersistentId) else None
     known = type(shape) is tuple and len(shape) <= MAX_DIMENSIONS and all(map(is_natural, shape))
     return shape if known else None
 

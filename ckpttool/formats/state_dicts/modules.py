@@ -93,8 +93,7 @@ def parts_of_module(node: Call) -> list[tuple[Node, Node]]:
     if inner is not None:
         return [(_ORIGINAL, inner)]
     attributes = _attributes(node) or _graph_attributes(node)
-    if attributes is None:
-        return []
+    assert attributes is not None  # noqa: S101 (the caller asked is_module or is_graph)
     check_unambiguous(attributes, list(attributes.pairs()))
     found = {key: value for key, value in attributes.pairs() if type(key) is str}
     transient = _members(found.get(_TRANSIENT))
@@ -304,13 +303,16 @@ def closed_reason(node: Node) -> str:
 def remark_on(classes: Sequence[tuple[str, str]], around: Around) -> Finding:
     """Return the note on the whole modules that weights were read from, each by key and class."""
     named = [f"'{key}' of class {name}" if key else f"of class {name}" for key, name in classes]
-    what = "a whole module" if len(named) == 1 else count(len(named), "whole module")
+    if len(named) == 1:
+        what, its, it = "a whole module was", "its", "it"
+    else:
+        what, its, it = f"{count(len(named), 'whole module')} were", "their", "them"
     message = (
-        f"{what} was pickled, {some_of(named, _SHOWN)}: its weights were read out of its "
-        "attributes, by the names of its state_dict(), and none of its code was run. Loading it "
-        "takes that code, so torch.load(..., weights_only=True) refuses the file"
+        f"{what} pickled, {some_of(named, _SHOWN)}: {its} weights were read out of {its} "
+        f"attributes, by the names of {its} state_dict(), and none of {its} code was run. Loading "
+        f"{it} takes that code, so torch.load(..., weights_only=True) refuses the file"
     )
     if around.hooks:
         hooks = count(around.hooks, "hook")
-        message += f". {hooks} of its state_dict() may rename or add entries; that was not done"
+        message += f". {hooks} of {its} state_dict() may rename or add entries; that was not done"
     return finding(rules.WHOLE_MODULE, message)

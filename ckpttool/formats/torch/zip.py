@@ -15,6 +15,7 @@ from ckpttool.formats.foreign.other_archives import other_zip
 from ckpttool.formats.objects.storages import (
     Locate,
     Storage,
+    UnsupportedTensorError,
     storage_class,
     storage_id,
     storage_width,
@@ -91,6 +92,7 @@ def _read(source: ByteSource, wrapper: str | None, watch: Watch) -> Checkpoint:
     else:
         watch.own = script.is_of_program
         form, state = PROGRAM, _of_program(content, content.program, wrapper, locate)
+    _check_storages(content.pickle, locate)
     return Checkpoint(
         source.name,
         form,
@@ -262,6 +264,15 @@ class Storages:
                 found=f"{extent.length:,} bytes",
             )
         return extent
+
+
+def _check_storages(pickle: Pickle, locate: Storages) -> None:
+    """Check those that no tensor refers to as well: torch.load reads each, and fails at one."""
+    for value in pickle.ids:
+        try:
+            locate(PersistentId(value))
+        except UnsupportedTensorError:
+            continue
 
 
 def _width(dtype: DType | None) -> int:

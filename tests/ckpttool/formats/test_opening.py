@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from ckpttool import open_checkpoint
+from ckpttool.files.sources import FileSource
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.findings.uses import Use
+from ckpttool.formats import open_source, single
 from ckpttool.formats.pickles import interpreter
-from tests.builders import safetensors
+from tests.builders import safetensors, torch_files
 from tests.builders.attacks import ATTACKS, POLYGLOT, Attack
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 1213234688\n"
@@ -68,3 +71,17 @@ def test_a_pickle_beyond_the_limits_is_not_of_an_unknown_format(
     with pytest.raises(MalformedError) as caught:
         open_checkpoint(str(tmp_path / "a.pth"))
     assert caught.value.rule is rules.LIMIT
+
+
+def test_an_interrupt_while_a_file_is_opened_closes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(single, "read", interrupted)
+    (tmp_path / "a.pth").write_bytes(torch_files.torch_zip())
+    source = FileSource(str(tmp_path / "a.pth"))
+    with pytest.raises(KeyboardInterrupt):
+        open_source(source, None)
+    assert source.fileno() == -1

@@ -12,6 +12,7 @@ import torch
 
 from ckpttool import open_checkpoint
 from ckpttool.findings.errors import MalformedError, UnsupportedError, UsageError
+from ckpttool.formats.objects.describing import MAX_KEY
 from ckpttool.formats.pickles.nodes import Call, Global
 from ckpttool.formats.state_dicts.choosing import is_averaged
 from ckpttool.formats.state_dicts.holding import MAX_DEPTH, may_hold
@@ -25,10 +26,14 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*quantize:UserWarning")
 
 
 class Record:
-    """An object whose attribute is a tensor."""
+    """An object with one attribute."""
 
-    def __init__(self, value: torch.Tensor) -> None:
+    def __init__(self, value: object) -> None:
         self.value = value
+
+
+class Own(torch.Tensor):
+    """A tensor of which only its class knows what it is."""
 
 
 class Taken(NamedTuple):
@@ -168,11 +173,31 @@ def test_a_list_of_tensors_can_be_taken_by_number(tmp_path: Path) -> None:
         assert list(checkpoint.tensors) == ["0", "1"]
 
 
-def test_a_key_that_leads_to_no_tensor_is_a_usage_error_that_names_the_others(
-    tmp_path: Path,
+@pytest.mark.parametrize("wrapper", ["optim", "latent_avg", "latent_avg.x", "G.0"])
+def test_a_key_that_leads_to_no_state_dict_is_a_usage_error_that_names_the_others(
+    wrapper: str, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match="'G', 'D', 'G_ema'"):
-        open_checkpoint(saved(tmp_path, built.gan), wrapper="optim")
+        open_checkpoint(saved(tmp_path, built.gan), wrapper=wrapper)
+
+
+def test_a_key_that_can_be_read_in_a_million_ways_is_looked_for_in_some(tmp_path: Path) -> None:
+    levels: list[dict[str, object]] = [{}, {"a": {}}]
+    for _ in range(40):
+        levels.append({"a": levels[-1], "a.a": levels[-2]})
+    content = {"model": built.net(4, 8), "a": levels[-1]}
+    with pytest.raises(UsageError, match="no state dict under that wrapper"):
+        open_checkpoint(saved(tmp_path, lambda: content), wrapper="a." * 42 + "b")
+
+
+def test_tensors_beyond_the_state_dicts_that_are_looked_for_are_counted_outside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ckpttool.formats.state_dicts.choosing._MOST", 3)
+    content = {key: built.net(4, 8) for key in "abcd"}
+    with open_checkpoint(saved(tmp_path, lambda: content)) as checkpoint:
+        assert [wrapper.key for wrapper in checkpoint.wrappers] == ["a", "b"]
+        assert [row.key for row in checkpoint.outside] == ["b", "c", "d"]
 
 
 @pytest.mark.parametrize(
@@ -183,8 +208,16 @@ def test_a_key_that_leads_to_no_tensor_is_a_usage_error_that_names_the_others(
         {"a": {1: torch.ones(1), "1": torch.ones(1)}, "b": {"c": torch.ones(1)}},
         {0: built.net(4, 8), "0": built.net(4, 8)},
         {"model": {0: {"v": torch.ones(1)}, "0": {"w": torch.ones(1)}}},
+        {"model": {"a.b": built.layer(1, 1), "a": {"b": built.layer(1, 1)}, "c": torch.ones(1)}},
     ],
-    ids=["a number and its text", "a dotted key and a nested one", "nested", "two", "two inside"],
+    ids=[
+        "a number and its text",
+        "a dotted key and a nested one",
+        "nested",
+        "two",
+        "two inside",
+        "two inside by a dotted key and by nested ones",
+    ],
 )
 def test_two_parts_of_one_written_name_are_refused(content: object, tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="have the same name once keys are written"):
@@ -262,6 +295,18 @@ def test_what_is_remembered_of_small_nests_is_nothing() -> None:
     assert not may_hold("text")
 
 
+@pytest.mark.parametrize("key", [b"w", ("w", 1), "w" * (MAX_KEY + 1)])
+def test_a_nested_tensor_under_a_key_that_is_no_part_of_a_name_is_not_read_and_that_is_said(
+    key: object, tmp_path: Path
+) -> None:
+    content = {"model": {"layer": {key: torch.ones(2), "v": torch.ones(1)}, "x": torch.ones(3)}}
+    with open_checkpoint(saved(tmp_path, lambda: content)) as checkpoint:
+        assert list(checkpoint.tensors) == ["layer.v", "x"]
+        ((name, reason),) = checkpoint.unread
+    assert name.startswith("layer.")
+    assert reason == "its key cannot be part of a name"
+
+
 NONE = {
     "a module without weights": (
         {"model": torch.nn.ReLU(), "epoch": 1},
@@ -291,6 +336,18 @@ NONE = {
         r"no dictionary that can be looked into holds tensors by name; "
         r"there are some in b'w' \(1 tensor\), "
         r"<tuple> \(1 tensor\)",
+    ),
+    "a tensor of a class of its own": (
+        torch.ones(2).as_subclass(Own),
+        r"a single tensor \(of class tests\..*\.Own\)",
+    ),
+    "arrays under keys that are no text": (
+        {b"w": np.ones(2), ("b", 1): np.ones(2)},
+        "there is no dictionary of tensors in the file",
+    ),
+    "an array in an object": (
+        {"record": Record(np.ones(2))},
+        "no dictionary in the file holds tensors by name",
     ),
     "scalars": (
         {"epoch": 1},

@@ -237,6 +237,45 @@ def test_modules_side_by_side_are_state_dicts_of_their_own(tmp_path: Path) -> No
         assert_is_state_dict(checkpoint, content["D"].state_dict())
 
 
+def test_modules_that_make_up_one_model_are_read_as_one_and_told_each_once(tmp_path: Path) -> None:
+    encoder, head = nn.Linear(2, 3), nn.Linear(3, 1)
+    parts = {"encoder": encoder, "head": head, "again": encoder, "scale": {"by": torch.ones(2)}}
+    path = saved({"model": parts}, tmp_path / "a.pt")
+    with open_checkpoint(path) as checkpoint:
+        assert checkpoint.wrapper == "model"
+        assert list(checkpoint) == [
+            *(f"encoder.{name}" for name in encoder.state_dict()),
+            *(f"head.{name}" for name in head.state_dict()),
+            *(f"again.{name}" for name in encoder.state_dict()),
+            "scale.by",
+        ]
+        (note,) = checkpoint.remarks
+    linear = "torch.nn.modules.linear.Linear"
+    told = f"2 whole modules were pickled, 'model.encoder' of class {linear}, 'model.head' of class"
+    assert note.message.startswith(told)
+    assert "their weights were read out of their attributes" in note.message
+
+
+def test_modules_below_another_dictionary_have_its_key_in_their_names(tmp_path: Path) -> None:
+    content = {"nets": {"encoder": nn.Linear(2, 3)}, "head": nn.Linear(3, 1)}
+    with open_checkpoint(saved(content, tmp_path / "a.pt"), wrapper="") as checkpoint:
+        assert list(checkpoint)[:2] == ["nets.encoder.weight", "nets.encoder.bias"]
+        assert "'nets.encoder' of class" in checkpoint.remarks[0].message
+
+
+def test_an_object_that_several_modules_refer_to_is_beside_them_once(tmp_path: Path) -> None:
+    layers = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
+    settings = {"width": 1}
+    for layer in layers:
+        layer.__dict__["config"] = settings
+    with open_checkpoint(saved(layers, tmp_path / "a.pt")) as checkpoint:
+        (node,) = checkpoint.aside
+        assert isinstance(node, Dict)
+        names = node.flat[::2]
+    assert [name for name in names if name.endswith("config")] == ["0.config"]
+    assert {"0.in_features", "1.in_features"} <= set(names)
+
+
 def test_a_part_of_a_module_is_taken_under_its_name(tmp_path: Path) -> None:
     module = nn.ModuleDict({"encoder": built.small(), "head": nn.Linear(2, 1)})
     with open_checkpoint(saved(module, tmp_path / "a.pt"), wrapper="encoder") as checkpoint:
@@ -445,6 +484,30 @@ def test_a_parameter_with_the_name_of_another_one_is_refused(tmp_path: Path) -> 
     outer = p.dict_of((p.text("a.weight"), p.tensor()))
     with pytest.raises(UnsupportedError, match="same name"):
         open_checkpoint(opened(module(outer, modules=inner), tmp_path))
+
+
+def test_a_module_under_a_number_is_no_part_of_the_state_dict_and_that_is_said(
+    tmp_path: Path,
+) -> None:
+    other = module(p.dict_of((p.text("weight"), p.tensor(p.storage("1")))))
+    content = module(WEIGHT, modules=p.dict_of((p.integer(1), other)))
+    records = {"0": tf.FOUR_FLOATS, "1": tf.FOUR_FLOATS}
+    (tmp_path / "a.pt").write_bytes(tf.torch_zip(content, storages=records))
+    with open_checkpoint(tmp_path / "a.pt") as checkpoint:
+        assert list(checkpoint) == ["weight"]
+        assert [(row.key, row.tensors) for row in checkpoint.outside] == [("1", 1)]
+
+
+@pytest.mark.parametrize("value", [b"K\x01", p.dict_of((p.text("y"), b"K\x01"))])
+def test_what_is_no_tensor_among_the_parameters_is_beside_the_state_dict(
+    value: bytes, tmp_path: Path
+) -> None:
+    parameters = p.dict_of((p.text("weight"), p.tensor()), (p.text("x"), value))
+    with open_checkpoint(opened(module(parameters), tmp_path)) as checkpoint:
+        assert list(checkpoint) == ["weight"]
+        (node,) = checkpoint.aside
+        assert isinstance(node, Dict)
+        assert node.flat[::2] == ["x"]
 
 
 def chain(depth: int) -> bytes:

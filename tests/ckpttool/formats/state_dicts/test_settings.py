@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import argparse
+import enum
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,6 +15,14 @@ from tests.builders import checkpoints, honest, state_dicts
 
 # torch 2.0 warns of its own use of a class when it saves.
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
+
+
+class Mode(enum.Enum):
+    MEAN = "mean"
+
+
+class Pairs(enum.Enum):
+    BOTH = (("a", 1), ("b", 2))
 
 
 def settings(folder: Path, **beside: object) -> dict[str, object]:
@@ -37,6 +47,8 @@ def settings(folder: Path, **beside: object) -> dict[str, object]:
         ({"args": {"size": torch.Size([2, 3])}}, {"args.size": (2, 3)}),
         ({"run": {"cfg": {"depth": 4}}}, {"run.cfg.depth": 4}),
         ({"meta": {"epoch": 1, 7: "x"}}, {"meta.epoch": 1, "meta.7": "x"}),
+        ({"best": {"args": np.float64(0.75)}}, {"best.args": 0.75}),
+        ({"args": {"mode": Mode.MEAN}}, {"args.mode": "mean"}),
     ],
 )
 def test_a_setting_has_its_key_in_the_file_and_its_value(
@@ -54,6 +66,8 @@ def test_a_setting_has_its_key_in_the_file_and_its_value(
         pytest.param({"args": {"classes": list(range(1000))}}, id="a long list"),
         pytest.param({"args": {"mean": torch.zeros(3)}}, id="a tensor"),
         pytest.param({"args": {"token": b"x"}}, id="bytes"),
+        pytest.param({"args": {"rates": np.ones(2)}}, id="an array"),
+        pytest.param({"args": {"pairs": Pairs.BOTH}}, id="an enumeration of more than values"),
         pytest.param({}, id="nothing"),
     ],
 )

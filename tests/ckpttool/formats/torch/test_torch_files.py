@@ -79,6 +79,11 @@ def one(held: bytes | None = None, **geometry: bytes) -> bytes:
     return p.dict_of((p.text("w"), p.tensor(held, **geometry)))
 
 
+def beside(value: bytes) -> bytes:
+    """A pickle body with a tensor ``w`` and something else."""
+    return p.dict_of((p.text("w"), p.tensor()), (p.text("x"), value))
+
+
 def sizes(*numbers: int) -> bytes:
     return p.tuple_of(*(p.integer(number) for number in numbers))
 
@@ -149,6 +154,18 @@ BAD_ZIPS: dict[str, tuple[bytes, Rule]] = {
         rules.PERSISTENT_ID,
     ),
     "storage is no persistent id": (t.torch_zip(one(b"N")), rules.PERSISTENT_ID),
+    "text beside the tensors as a persistent id": (
+        t.torch_zip(beside(p.text("0") + b"Q")),
+        rules.PERSISTENT_ID,
+    ),
+    "record of no tensor missing": (
+        t.torch_zip(beside(p.storage("1"))),
+        rules.MISSING_STORAGE,
+    ),
+    "record of a call that is not run missing": (
+        t.torch_zip(beside(p.call(p.name("mylib", "f"), p.storage("1")))),
+        rules.MISSING_STORAGE,
+    ),
     "rebuild without arguments": (
         t.torch_zip(
             p.dict_of(
@@ -175,6 +192,11 @@ BAD_ZIPS: dict[str, tuple[bytes, Rule]] = {
         rules.DUPLICATE_KEY,
     ),
 }
+
+
+def test_a_storage_beside_the_tensors_is_read_like_those_of_tensors(opened: Opener) -> None:
+    with opened(t.torch_zip(beside(p.storage()))) as checkpoint:
+        assert [entry.key for entry in checkpoint.entries] == ["x"]
 
 
 @pytest.mark.parametrize(("data", "rule"), BAD_ZIPS.values(), ids=BAD_ZIPS.keys())
