@@ -69,6 +69,7 @@ docs: .venv/installed ## Remake the rule pages, the tables and all outputs of co
 	@$(BIN)/python -m docs.make_neighbours
 	@$(BIN)/python -m docs.make_benchmarks
 	@$(BIN)/python -m docs.make_comparison
+	@$(BIN)/python -m docs.make_security
 	@$(BIN)/python -m docs.make_outputs
 	@$(BIN)/ckpttool verify -q $(DEMO) $(IMAGES) --pictures docs/pictures
 	@$(BIN)/python -m docs.make_tour

@@ -1,4 +1,4 @@
-"""docs/promises.md has a section for every verdict, and every test that it names is there."""
+"""docs/promises.md has a section for every verdict; its tests, and SECURITY.md's, are there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from ckpttool.proof.result import ProofOutcome
 
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs" / "promises.md").read_text(encoding="utf-8")
-NAMED = sorted(set(re.findall(r"`([\w/]+\.py(?:::\w+)?)`", PAGE)))
+SECURITY = (TESTS.parent / "SECURITY.md").read_text(encoding="utf-8")
+NAMED = sorted(set(re.findall(r"`([\w/]+\.py(?:::\w+)?)`", PAGE + SECURITY)))
 
 
 @pytest.mark.parametrize("named", [one for one in NAMED if one != "test_promises.py"])

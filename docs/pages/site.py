@@ -1,7 +1,7 @@
 """A hook of mkdocs: the pages outside of ``docs``, and links to files that are no pages.
 
-README.md is the first page of the site, CHANGELOG.md and data/README.md are pages, and what else a
-page links to in the repository is linked where the repository is published.
+README.md is the first page of the site, :data:`PAGES` has the others, and what else a page links to
+in the repository is linked where the repository is published.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = {
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",
+    "SECURITY.md": "security.md",
     "data/README.md": "data.md",
 }
 _LINK = re.compile(r"(\]\()([^)\s]+)(\))")
