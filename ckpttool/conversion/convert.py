@@ -308,6 +308,8 @@ def _convert(job: Job, progress: Progress | None) -> Conversion:
         for path, content in documents:
             if path is not None and content is not None:
                 write_parts(place.create(path, len(content)).fd, [(0, content)])
+        # What was read at different times (tables, sums for the receipt) is of one file.
+        job.checkpoint.check_unchanged()
         still = place.publish(earlier.removed)
         removed = tuple(path for path in earlier.removed if path not in still)
         earlier = earlier._replace(removed=removed)

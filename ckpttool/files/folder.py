@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import errno
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from ckpttool.files.sources import FileSource
+from ckpttool.files.sources import FileSource, unless_changed
 from ckpttool.findings import rules
-from ckpttool.findings.errors import UnreadableError, UnsupportedError
+from ckpttool.findings.errors import CkpttoolError, UnreadableError, UnsupportedError
 from ckpttool.findings.text import printable
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class Folder:
             return None
         source = _open(path)
         self._opened.callback(source.close)
+        self._opened.push(partial(_told_if_changed, source))
         identity = source.identity[:2]
         other = self._seen.get(identity)
         # by device and inode: a second name would count its tensors twice
@@ -107,6 +109,16 @@ class Folder:
 
     def _refuse(self, file: str, why: str) -> None:
         self.offenders.append(f"{printable(file)} {why}")
+
+
+def _told_if_changed(
+    source: FileSource, _: object, error: BaseException | None, __: object
+) -> None:
+    """Raise that a file changed, in place of any error that it could be the reason of."""
+    if isinstance(error, CkpttoolError):
+        told = unless_changed(source, error)
+        if told is not error:
+            raise told from error
 
 
 def _open(path: str) -> FileSource:

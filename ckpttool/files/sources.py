@@ -24,12 +24,19 @@ READ_COST = 16 << 10
 
 
 class Identity(NamedTuple):
-    """What a file is known by: device, inode, size in bytes, time of change in ns."""
+    """What a file is known by: device, inode, size in bytes, two times in ns, and having a name.
+
+    ``mtime_ns`` is when it was last written to, which any program may set back. ``ctime_ns`` is
+    when it or its attributes last changed, which only the system's clock sets. ``nameless`` is
+    a file that was removed, or replaced by another one, and that somebody has open.
+    """
 
     device: int
     inode: int
     size: int
     mtime_ns: int
+    ctime_ns: int
+    nameless: bool
 
 
 class ByteSource(Protocol):
@@ -105,6 +112,16 @@ def check_all_unchanged(sources: Iterable[ByteSource]) -> None:
     # by identity: thousands of extents lie in a few files, and a source need not be hashable
     for source in {id(source): source for source in sources}.values():
         source.check_unchanged()
+
+
+def unless_changed(source: ByteSource, error: CkpttoolError) -> CkpttoolError:
+    """Return an error, or that the file changed: what was read may be of two versions then."""
+    try:
+        source.check_unchanged()
+    except CkpttoolError as changed:
+        changed.uses = error.uses
+        return changed
+    return error
 
 
 class FileSource:
@@ -191,7 +208,7 @@ class FileSource:
         return self._fd
 
     def check_unchanged(self) -> None:
-        """Raise UnreadableError if size or time of change differ from when it was opened."""
+        """Raise UnreadableError if size or times differ from when it was opened."""
         if self._rests:
             os.close(self._open_again())
             return
@@ -236,7 +253,7 @@ class FileSource:
             path=self.name,
             offset=offset,
             expected=f"{self.size:,} bytes as when it was opened",
-            found=f"{status.st_size:,} bytes, or another time of change",
+            found=_difference(self.identity, status),
             fix="Run again when nothing is writing to the file.",
         )
 
@@ -318,8 +335,32 @@ def _open(path: str) -> tuple[int, os.stat_result]:
 
 
 def _identity(status: os.stat_result) -> Identity:
-    # mtime, not ctime: a new hard link or mode changes ctime, but not the content
-    return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    # A new hard link or mode changes ctime and not the content. But mtime alone can be put back
+    # by whoever writes to the file, so that what was read at two times would pass as one file.
+    return Identity(
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        status.st_nlink == 0,
+    )
+
+
+def _difference(before: Identity, status: os.stat_result) -> str:
+    """Say what tells a file from the one that was opened, and no more than that."""
+    now = _identity(status)
+    if now.size != before.size:
+        return f"{now.size:,} bytes"
+    if now[:2] != before[:2]:
+        return "another file under its name"
+    if now.nameless and not before.nameless:
+        return "a file that has no name any more: it was removed or replaced"
+    if now.mtime_ns != before.mtime_ns:
+        return "another time of its last writing"
+    return (
+        "another time of change: it was written to and its time put back, or got other attributes"
+    )
 
 
 def _require_regular(status: os.stat_result, path: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ckpttool.files import collecting
 from ckpttool.files.paged import Paged
-from ckpttool.files.sources import FileSource
+from ckpttool.files.sources import FileSource, unless_changed
 from ckpttool.findings import rules
 from ckpttool.findings.arguments import AnyPath, check_text, path_of
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError
@@ -78,6 +78,7 @@ def open_source(source: ByteSource, wrapper: str | None) -> Checkpoint:
         checkpoint.remarks += extensions.remarks_on(path, checkpoint.format)
         return checkpoint
     except CkpttoolError as error:
+        error = unless_changed(source, error)
         source.close()
         # one archive, or archives and a safetensors file in a row
         if path.endswith(PART) and (error.rule is rules.NO_TENSORS or _is_of_zip(error)):

@@ -38,6 +38,16 @@ CHANGED = Rule(
     Severity.ERROR,
     "The file changed while it was being read.",
     "Run again when nothing is writing to the file.",
+    "What was read at different times may be of different versions, so nothing is said of any. "
+    "Before a result is given, each file is held against what it was when it was opened: device, "
+    "inode, size, time of writing and time of change. The time of change is set by the system "
+    "alone, so a file that was rewritten in place is noticed also if its time of writing was put "
+    "back. A new owner, mode or hard link changes it too, and so does removing the file or "
+    "putting another in its place. Not noticed: what is written within one tick of the file "
+    "system's clock after the file was opened, where its last change is of the same tick (10 ms "
+    "at most on most file systems, 2 s on FAT); what another program writes through a memory map, "
+    "until the system notes a time for it; and on Windows, which has no time of change here, "
+    "bytes of a file whose time of writing was put back.",
 )
 # Not "malformed": larger limits would perhaps read the file, so it is exit 2 as well.
 LIMIT = Rule(

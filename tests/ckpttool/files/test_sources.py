@@ -4,14 +4,16 @@ import copy
 import os
 import pickle
 import socket
+from contextlib import closing
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Dict, List
 
 import pytest
 
 from ckpttool.files.sources import FileSource, MemorySource, Part, read_bytes, read_together
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnreadableError
+from tests.builders.changing import made_private, replaced, rewritten
 
 
 def file(folder: Path, content: bytes = b"0123456789") -> Path:
@@ -93,7 +95,18 @@ def touch(path: Path) -> None:
     os.utime(path, (1, 1))
 
 
-@pytest.mark.parametrize("change", [cut, grow, touch])
+def rewrite(path: Path) -> None:
+    rewritten(path, b"xyz")
+
+
+def replace(path: Path) -> None:
+    replaced(path, b"0123456789")
+
+
+CHANGES: List[Callable[[Path], None]] = [cut, grow, touch, rewrite, replace, made_private]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("resting", [False, True], ids=["open", "resting"])
 def test_a_file_that_changes_is_noticed(
     change: Callable[[Path], None], resting: bool, tmp_path: Path
@@ -108,6 +121,53 @@ def test_a_file_that_changes_is_noticed(
         source.check_unchanged()
     assert caught.value.rule is rules.CHANGED
     source.close()
+
+
+TOLD: Dict[Callable[[Path], None], str] = {
+    cut: "found 5 bytes",
+    grow: "found 14 bytes",
+    touch: "another time of its last writing",
+    rewrite: "its time put back, or got other attributes",
+    replace: "no name any more",
+    made_private: "or got other attributes",
+}
+
+
+@pytest.mark.parametrize("change", TOLD)
+def test_what_shows_that_a_file_changed_is_said(
+    change: Callable[[Path], None], tmp_path: Path
+) -> None:
+    path = file(tmp_path)
+    with closing(FileSource(str(path))) as source:
+        change(path)
+        with pytest.raises(UnreadableError, match=TOLD[change]):
+            source.check_unchanged()
+
+
+def test_another_file_under_the_name_of_a_resting_one_is_said(tmp_path: Path) -> None:
+    path = file(tmp_path)
+    with closing(FileSource(str(path))) as source:
+        source.rest()
+        replace(path)
+        with pytest.raises(UnreadableError, match="another file under its name"):
+            read_bytes(source, 0, 4)
+
+
+def test_reading_alone_is_no_change(tmp_path: Path) -> None:
+    path = file(tmp_path)
+    with closing(FileSource(str(path))) as source:
+        path.read_bytes()
+        source.check_unchanged()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="no names for what is open")
+def test_a_file_without_a_name_is_read_where_it_had_none_before(tmp_path: Path) -> None:
+    path = file(tmp_path)
+    with path.open("rb") as held:
+        path.unlink()
+        with closing(FileSource(f"/proc/self/fd/{held.fileno()}")) as source:
+            assert read_bytes(source, 0, 4) == b"0123"
+            source.check_unchanged()
 
 
 def test_a_file_that_is_cut_is_noticed_where_its_bytes_end(tmp_path: Path) -> None:
