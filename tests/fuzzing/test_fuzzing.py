@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ckpttool.findings.errors import MalformedError
-from tests.fuzzing.budget import Budget
+from tests.fuzzing.budget import LARGEST, Budget
 from tests.fuzzing.inputs import changed, numbered
 from tests.fuzzing.judging import outcome_of
+from tests.fuzzing.mutations import raw
 from tests.fuzzing.parser import SAME, Parser, ViolationError
 from tests.fuzzing.parsers.table import PARSERS
 from tests.fuzzing.running import run, run_in_processes, warm
@@ -78,6 +79,15 @@ def test_no_choice_of_changes_breaks_an_oracle(parser: Parser, random: Random) -
     """Hypothesis makes the choices here, and looks for the fewest that break one."""
     warm(parser)
     assert outcome_of(parser, changed(parser, random), Budget()).finding == ""
+
+
+@each_parser
+@pytest.mark.parametrize("number", range(5))
+def test_a_file_of_10_mb_stays_within_the_budget(parser: Parser, number: int) -> None:
+    warm(parser)
+    random = Random(number)  # noqa: S311
+    content = raw.grow(random.choice(parser.seeds()), random, LARGEST)[:LARGEST]
+    assert outcome_of(parser, content, Budget()).finding == ""
 
 
 @each_parser

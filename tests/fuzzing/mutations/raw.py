@@ -79,17 +79,20 @@ def _moved(content: bytes, random: Random) -> bytes:
     return rest[:at] + part + rest[at:]
 
 
-def grow(content: bytes, random: Random) -> bytes:
-    """Repeat a part until there is much of it: what costs more than its share shows.
+def grow(content: bytes, random: Random, size: int = 0) -> bytes:
+    """Repeat a part until the content has ``size`` bytes: what costs more than its share shows.
 
-    To be chosen rarely, since it costs as much as many of the other changes.
+    To be chosen rarely, since it costs as much as many of the other changes. Without a size some
+    are chosen, the largest least often.
     """
     first, second = sorted((place(content, random), place(content, random)))
     part = content[first:second] or b"\0"
-    times = min(10 ** random.choice((1, 2, 2, 3, 4)), 200_000 // len(part) + 1)
-    return content[:first] + part * times + content[second:]
+    size = size or random.choice(_SIZES)
+    return content[:first] + part * (size // len(part) + 1) + content[second:]
 
 
+#: Bytes of content that was grown: up to the largest that has a budget.
+_SIZES = (*(10**4,) * 20, *(10**5,) * 10, *(10**6,) * 2, 10**7)
 _CHANGES: Tuple[Callable[[bytes, Random], bytes], ...] = (
     *(_bit, _bit, _byte, _byte, _number, _number, _number),
     *(_cut, _without, _twice, _inserted, _moved),
