@@ -64,7 +64,7 @@ class SparseSource:
 
 
 class FarSource:
-    """A file of another machine: it keeps what was asked for, as (offset, length)."""
+    """A file of another machine: it keeps what was asked for, as (offset, length), and rests."""
 
     identity = None
     is_far = True
@@ -72,6 +72,7 @@ class FarSource:
     def __init__(self, source: ByteSource) -> None:
         self.name, self.size = source.name, source.size
         self.requests: list[tuple[int, int]] = []
+        self.rests = 0
         self._source = source
 
     @property
@@ -87,7 +88,7 @@ class FarSource:
         self._source.check_unchanged()
 
     def rest(self) -> None:
-        self._source.rest()
+        self.rests += 1
 
     def close(self) -> None:
         self._source.close()

@@ -14,7 +14,7 @@ class Item(NamedTuple):
 
     ``local``, ``central`` and ``descriptor`` replace fields by name; ``local_name`` is the
     name in the local header; ``gap`` bytes stand before it; ``hidden`` leaves it out of the
-    directory.
+    directory, ``absent`` everything but its record there.
     """
 
     name: bytes
@@ -28,6 +28,7 @@ class Item(NamedTuple):
     central_extra: bytes = b""
     gap: bytes = b""
     hidden: bool = False
+    absent: bool = False
 
 
 MEMBERS = (
@@ -53,7 +54,7 @@ def archive(
     for item in items:
         body += item.gap
         offset = len(body)
-        body += _local(item) + item.data + _descriptor(item)
+        body += b"" if item.absent else _local(item) + item.data + _descriptor(item)
         directory += b"" if item.hidden else _central(item, offset)
     body += before_directory
     count = sum(not item.hidden for item in items)
@@ -138,6 +139,13 @@ def _overlapping() -> bytes:
     return _with(central={"offset": 0})
 
 
+def _reaching() -> bytes:
+    """A last member without a descriptor that is longer than its bytes, by both headers."""
+    sizes = {"packed": 50, "size": 50}
+    last = Item(b"archive/version", b"3\n", flags=0x0800, local=sizes, central=sizes)
+    return archive(*MEMBERS[:-1], last)
+
+
 def _swapped() -> bytes:
     """The directory lists the members in another order than they lie in."""
     good = archive()
@@ -161,6 +169,14 @@ DEFECTS: dict[str, Tuple[Callable[[], bytes], str]] = {
         "FIL102",
     ),
     "appended-bytes": (lambda: archive() + b"\0", "FIL102"),
+    "appended-bytes-to-one-beyond-four-gigabytes": (
+        lambda: archive(end={"offset": 2**32 - 1}) + b"\0",
+        "FIL102",
+    ),
+    "cut-behind-an-archive-in-a-member": (
+        lambda: archive(Item(b"archive/data/0", archive())).rpartition(b"PK\x05\x06")[0],
+        "FIL006",
+    ),
     "archive-comment": (lambda: archive(comment=b"hello"), "FIL102"),
     "two-archives": (lambda: archive() + archive(), "FIL101"),
     "two-archives-without-zip64": (lambda: archive(zip64=False) * 2, "FIL102"),
@@ -202,6 +218,23 @@ DEFECTS: dict[str, Tuple[Callable[[], bytes], str]] = {
     "two-sizes-of-one-member": (_central_says(size=31), "FIL102"),
     "two-sizes-everywhere": (
         lambda: _with(central={"packed": 31}, descriptor={"packed": 31}),
+        "FIL102",
+    ),
+    "directory-where-a-header-should-be": (
+        lambda: archive(*MEMBERS, Item(b"archive/evil", b"x", absent=True)),
+        "FIL102",
+    ),
+    "directory-where-a-header-should-be-behind-a-large-member": (
+        lambda: archive(
+            Item(b"archive/data/0", bytes(20_000), flags=0x0800),
+            Item(b"archive/evil", b"x", absent=True),
+        ),
+        "FIL101",
+    ),
+    "bytes-of-one-reach-into-the-directory": (_reaching, "FIL101"),
+    "extra-area-reaches-into-the-directory": (_local_says(extras=9999), "FIL101"),
+    "local-zip64-field-of-one-size": (
+        lambda: _with(local_extra=struct.pack("<HHQ", 1, 8, 32)),
         "FIL102",
     ),
     "larger-than-the-file": (_central_says(size=9999, packed=9999), "FIL101"),

@@ -191,19 +191,16 @@ def _check_collisions(members: dict[str, Member]) -> None:
         )
     # Hashes, not the folded names: those could be many times the size of the directory. By chance
     # two of 64 bits collide in one of 30 million archives with a million members.
-    folded = {hash(name.lower() if name.isascii() else _folded(name)) for name in members}
-    if len(folded) == len(members):
-        return
     seen: dict[int, str] = {}
     for name in members:
-        other = seen.setdefault(hash(_folded(name)), name)
+        # not by the function alone: nearly every name is plain, and there may be a million
+        folded = hash(name.lower() if name.isascii() else _folded(name))
+        other = seen.setdefault(folded, name)
         if other is not name:
             raise _twice(name, other)
 
 
 def _folded(name: str) -> str:
-    if name.isascii():
-        return name.lower()
     # as in Unicode's canonical caseless matching: macOS takes both forms of an accent for one
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 

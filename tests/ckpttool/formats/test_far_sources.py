@@ -16,6 +16,7 @@ from ckpttool.formats.archives.zip_end import find_directory
 from ckpttool.formats.archives.zip_records import records
 from ckpttool.formats.writing import safetensors, torch_zip
 from mae.config import CONFIGS, DEFAULT
+from tests.builders import zips
 from tests.builders.memory import FarSource, SparseSource
 from tests.builders.pieces import piece
 from tests.builders.tensors import in_memory
@@ -132,6 +133,29 @@ def test_members_that_leave_no_room_for_each_other_are_refused_by_the_directory(
     )
     with pytest.raises(MalformedError, match="leave room"):
         read_archive(far(wider))
+
+
+def test_a_header_is_asked_for_once() -> None:
+    source = far(saved())
+    found = read_archive(source)
+    member = found.members["archive/data/0"]
+    assert read_bytes(found.source, member.offset, 8) == bytes(8)
+    source.requests.clear()
+    assert read_bytes(found.source, member.offset + 8, 8) == bytes(8)
+    assert [length for _, length in source.requests] == [8]
+
+
+def test_what_the_file_of_an_archive_holds_is_given_back() -> None:
+    source = far(saved())
+    read_archive(source).source.rest()
+    assert source.rests == 1
+
+
+def test_bytes_before_the_first_member_are_refused_by_the_directory() -> None:
+    data = zips.archive(zips.MEMBERS[0]._replace(gap=b"#!shell\n"), *zips.MEMBERS[1:])
+    with pytest.raises(MalformedError, match="leave room") as caught:
+        read_archive(far(data))
+    assert caught.value.expected == "the archive's first byte"
 
 
 def test_bytes_of_no_member_are_not_given_out() -> None:

@@ -160,6 +160,29 @@ def test_a_changed_byte_fails_the_checksum() -> None:
     assert caught.value.rule == rules.CHECKSUM
 
 
+PACKED = zlib.compress(b"def forward(self): pass", 9)[2:-4]
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        pytest.param(b"\xff" * 8, "invalid block type", id="no-deflated-bytes"),
+        pytest.param(PACKED[:-1], "another number of bytes", id="cut"),
+        pytest.param(PACKED + b"x", "another number of bytes", id="more-bytes-behind"),
+    ],
+)
+def test_code_that_cannot_be_inflated_is_refused(data: bytes, found: str) -> None:
+    full = {"size": 23, "packed": len(data), "crc": zlib.crc32(b"def forward(self): pass")}
+    both = {"method": 8, **full}
+    item = zips.Item(b"a/code/m.py", data, flags=0x0800, local=both, central=both)
+    source = MemorySource(zips.archive(item))
+    (member,) = read_archive(source, code=True).members.values()
+    with pytest.raises(MalformedError) as caught:
+        read_member(source, member, 100)
+    assert caught.value.rule is rules.ZIP_METHOD
+    assert found in str(caught.value.found)
+
+
 def test_a_member_over_the_limit_is_refused_before_reading() -> None:
     with pytest.raises(MalformedError) as caught:
         read_member(MemorySource(b""), Member("a/data.pkl", 0, 101, 0), 100)
