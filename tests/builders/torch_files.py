@@ -109,9 +109,17 @@ def tar_member(name: str, data: bytes, *, kind: bytes = b"0", extended: bytes = 
     return before + bytes(header) + data + bytes(-len(data) % 512)
 
 
-def tar_storages(views: bytes = b"]", *, count: int = 4, key: int = 7) -> bytes:
+def tar_storages(
+    views: bytes = b"]",
+    *,
+    count: int = 4,
+    key: int = 7,
+    place: bytes | None = None,
+    kind: str = "FloatStorage",
+) -> bytes:
     """The member ``storages`` with one float32 storage of four elements under ``key``."""
-    described = p.tuple_of(p.integer(key), p.text("cpu"), p.name("torch", "FloatStorage"))
+    location = p.text("cpu") if place is None else place
+    described = p.tuple_of(p.integer(key), location, p.name("torch", kind))
     return b"".join(
         [
             p.pickle(p.integer(1)),
@@ -124,17 +132,23 @@ def tar_storages(views: bytes = b"]", *, count: int = 4, key: int = 7) -> bytes:
 
 
 def tar_tensors(
-    *, key: int = 9, storage: int = 7, shape: tuple[int, ...] = (2, 2), after_dimensions: int = 0
+    *,
+    key: int = 9,
+    storage: int = 7,
+    shape: tuple[int, ...] = (2, 2),
+    after_dimensions: int = 0,
+    times: int = 1,
 ) -> bytes:
     """The member ``tensors`` with one row-major tensor at the start of ``storage``.
 
-    ``after_dimensions`` stands in the four bytes that early writers did not fill.
+    ``after_dimensions`` stands in the four bytes that early writers did not fill; ``times`` has
+    the tensor in it more than once.
     """
     described = p.tuple_of(p.integer(key), p.integer(storage), p.name("torch", "FloatTensor"))
     strides = (2, 1) if len(shape) == 2 else (1,) * len(shape)
     numbers = struct.pack(f"<{2 * len(shape) + 1}q", *shape, *strides, 0)
     ndim = struct.pack("<ii", len(shape), after_dimensions)
-    return p.pickle(p.integer(1)) + p.pickle(described) + ndim + numbers
+    return p.pickle(p.integer(times)) + (p.pickle(described) + ndim + numbers) * times
 
 
 def torch_tar(

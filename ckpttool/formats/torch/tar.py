@@ -189,9 +189,7 @@ class _Storages:
         return self._found[key]
 
     def locate(self, node: PersistentId) -> Storage:
-        """Return the storage of a tensor."""
-        if not _is_key(node.value) or node.value not in self._found:
-            raise MalformedError("the id of a storage is not a known key", rules.PERSISTENT_ID)
+        """Return the storage of a tensor, which :meth:`get` found when the tensor was read."""
         return self._found[node.value]
 
 
@@ -232,7 +230,11 @@ def _storage(stream: _Stream) -> tuple[int, Storage]:
     try:
         dtype = storage_class(class_node)
     except UnsupportedTensorError as reason:
-        raise UnsupportedError(f"the file holds {reason}", rules.UNSUPPORTED) from None
+        raise UnsupportedError(
+            f"the file holds {reason}",
+            rules.UNSUPPORTED,
+            expected="storages of torch's first releases: of floats, integers or bytes",
+        ) from None
     (count,) = stream.numbers(1)
     extent = stream.skip(count * (dtype.itemsize if dtype else 1))
     return key, Storage(str(key), dtype, extent)

@@ -17,7 +17,9 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError, UnsupportedError
 from ckpttool.findings.finding import Verdict
 from ckpttool.formats.archives.archive import read_archive, read_member
+from ckpttool.formats.pickles import parse
 from ckpttool.formats.pickles.nodes import Dict
+from ckpttool.formats.torch.zip import content_of
 from ckpttool.inspection.listing import inspect
 from ckpttool.tensors.catalogue import Checkpoint
 from tests.builders import modules as built
@@ -25,6 +27,7 @@ from tests.builders import pickles as p
 from tests.builders import scripts
 from tests.builders import torch_files as tf
 from tests.builders.commands import invoke
+from tests.builders.memory import MemorySource
 
 pytestmark = pytest.mark.filterwarnings("ignore::")
 
@@ -234,6 +237,39 @@ def test_a_name_of_programs_in_a_checkpoint_is_a_name_like_any_other(tmp_path: P
     held = p.dict_of((p.text("w"), p.tensor()), (p.text("x"), p.new(p.name("__torch__", "N"))))
     file = inspect(written(tf.torch_zip(held), tmp_path)).file
     assert rules.NEEDED_CLASS in {found.rule for found in file.findings}
+
+
+NET = p.name("__torch__.mine", "Net")
+BELOW = p.new(NET) + p.dict_of((p.text("w"), p.tensor())) + b"b"
+
+
+@pytest.mark.parametrize(
+    ("state", "names"),
+    [
+        pytest.param(
+            p.dict_of((p.text("x"), BELOW + p.put(9)), (p.text("y"), p.get(9))),
+            ["x.w", "y.w"],
+            id="below-two-names",
+        ),
+        pytest.param(
+            p.put(9) + p.dict_of((p.text("x"), BELOW), (p.text("y"), p.get(9))),
+            ["x.w"],
+            id="in-itself",
+        ),
+    ],
+)
+def test_a_module_that_is_shared_is_walked_once(
+    state: bytes, names: list[str], tmp_path: Path
+) -> None:
+    with open_checkpoint(written(scripts.program(state=state), tmp_path)) as checkpoint:
+        assert list(checkpoint) == names
+        assert len({info.extents for info in checkpoint.tensors.values()}) == 1
+
+
+def test_a_program_is_not_taken_for_the_file_of_one_process() -> None:
+    source = MemorySource(scripts.program())
+    with pytest.raises(UnsupportedError, match="is a TorchScript program, not a checkpoint"):
+        content_of(source, lambda data, _: parse(data))
 
 
 def test_too_much_source_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,9 @@ from ckpttool.files.sources import read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError, UsageError
 from ckpttool.findings.rules import Rule
+from ckpttool.formats.objects.attributes import MAX_DIMENSIONS
 from ckpttool.formats.state_dicts.holding import MAX_DEPTH
+from ckpttool.formats.torch import legacy, tar
 from ckpttool.tensors.catalogue import Checkpoint
 from tests.builders import pickles as p
 from tests.builders import torch_files as t
@@ -273,6 +275,15 @@ BAD_LEGACY: dict[str, tuple[bytes, Rule]] = {
     ),
     "trailing bytes": (t.torch_legacy() + b"x", rules.LEGACY_STREAM),
     "storage missing": (t.torch_legacy(storages=b""), rules.TRUNCATED),
+    "storage of two types": (
+        t.torch_legacy(
+            p.dict_of(
+                (p.text("a"), p.tensor(p.legacy_storage())),
+                (p.text("b"), p.tensor(p.legacy_storage(kind="LongStorage"))),
+            )
+        ),
+        rules.STORAGE_SIZE,
+    ),
     "protocol number": (
         t.torch_legacy(magic=number(t.MAGIC) + number(7)),
         rules.LEGACY_STREAM,
@@ -333,6 +344,21 @@ BAD_TARS: dict[str, tuple[bytes, Rule]] = {
         t.torch_tar(storages=t.tar_storages() + b"x"),
         rules.TAR_STRUCTURE,
     ),
+    "view under the key of its storage": (
+        t.torch_tar(
+            storages=t.tar_storages(b"]" + p.tuple_of(*map(p.integer, (7, 7, 0, 2))) + b"a")
+        ),
+        rules.TAR_STRUCTURE,
+    ),
+    "location no text": (
+        t.torch_tar(storages=t.tar_storages(place=p.integer(0))),
+        rules.TAR_STRUCTURE,
+    ),
+    "tensor twice": (t.torch_tar(tensors=t.tar_tensors(times=2)), rules.TAR_STRUCTURE),
+    "too many dimensions": (
+        t.torch_tar(tensors=t.tar_tensors(shape=(1,) * (MAX_DIMENSIONS + 1))),
+        rules.TAR_STRUCTURE,
+    ),
     "tensor of no storage": (
         t.torch_tar(tensors=t.tar_tensors(storage=5)),
         rules.MISSING_STORAGE,
@@ -377,6 +403,8 @@ UNSUPPORTED = {
     "text": b"(this is not a pickle)",
     "noise": b"\x01\x02\x03\x04",
     "tar of something else": t.tar_member("readme", b"hello") + bytes(1024),
+    "tar of something else, many times": t.tar_member("readme", b"hello") * 70 + bytes(1024),
+    "tar of quantized numbers": t.torch_tar(storages=t.tar_storages(kind="QInt8Storage")),
     "zip without a pickle": t.torch_zip(members={"data.pkl": None}),
     "zip without tensors": t.torch_zip(b"N"),
     "a single tensor": t.torch_zip(p.tensor()),
@@ -443,6 +471,28 @@ def test_a_legacy_stream_names_code_in_its_content_only(
         opened(t.torch_legacy(**parts))
     assert caught.value.rule is rules.LEGACY_STREAM
     assert "m.f" in str(caught.value)
+
+
+def test_a_tar_with_a_pickle_beyond_the_limit_is_refused(
+    opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tar, "MAX_PICKLE", 8)
+    with pytest.raises(MalformedError) as caught:
+        opened(t.torch_tar())
+    assert (caught.value.rule, caught.value.member) == (rules.LIMIT, "pickle")
+
+
+def test_of_a_row_of_pickles_a_bounded_number_is_read_for_what_they_call(
+    opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(legacy, "_MOST_PICKLES", 2)
+    attacks = [p.pickle(p.call(p.name("os", name), p.text("true"))) for name in NAMES]
+    with pytest.raises(UnsupportedError) as caught:
+        opened(p.pickle(b"N") + b"".join(attacks))
+    assert [str(use.name) for use in caught.value.uses] == ["os.system", "os.popen"]
+
+
+NAMES = ("system", "popen", "execv")
 
 
 def test_a_pickle_of_joblib_is_not_called_malformed(opened: Opener) -> None:
