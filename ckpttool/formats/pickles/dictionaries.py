@@ -7,7 +7,7 @@ that two readers could see differently is refused.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
@@ -106,15 +106,10 @@ def check_unambiguous(node: Node, pairs: list[tuple[Node, Node]]) -> None:
     # only text, whose hash is randomised: a million numbers with one hash are easily found
     texts = [key for key, _ in pairs if type(key) is str]
     if len(set(texts)) != len(texts):
-        seen: set[str] = set()
-        for key in texts:
-            if key in seen:
-                raise MalformedError(
-                    "two entries of a dictionary have the same name",
-                    rules.DUPLICATE_KEY,
-                    tensor=key,
-                )
-            seen.add(key)
+        ((twice, _),) = Counter(texts).most_common(1)
+        raise MalformedError(
+            "two entries of a dictionary have the same name", rules.DUPLICATE_KEY, tensor=twice
+        )
     for state in (node.states or ()) if isinstance(node, Call) else ():
         if not isinstance(state, Dict) or any(_hides(name) for name in state.flat[::2]):
             raise MalformedError("a dictionary's own methods are replaced", rules.PICKLE)

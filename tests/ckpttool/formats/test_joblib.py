@@ -56,3 +56,14 @@ def test_of_numbers_that_pickle_takes_for_operations_attacks_are_told(tmp_path: 
 def test_where_the_numbers_begin_is_said(tmp_path: Path) -> None:
     error = _refusal(tmp_path, _ARRAY + bytes(64))
     assert f"beyond byte {len(p.PROTO2 + b'](' + _ARRAY):,}" in error.message
+
+
+def test_an_array_of_objects_begins_behind_the_frame_of_what_announces_it(tmp_path: Path) -> None:
+    framed = b"](" + _ARRAY
+    frame = b"\x80\x04\x95" + len(framed).to_bytes(8, "little") + framed
+    path = tmp_path / "a.joblib"
+    path.write_bytes(frame + p.PROTO2 + _CALL + b"." + _ATTACK + b"e.")
+    with pytest.raises(UnsupportedError, match="joblib") as caught:
+        open_checkpoint(str(path))
+    told = [(use.use, use.name) for use in caught.value.uses]
+    assert told == [(Use.CLASS, _WRAPPER), (Use.CALL, "evil.run"), (Use.ATTACK, "os.system")]

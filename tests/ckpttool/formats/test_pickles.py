@@ -13,6 +13,7 @@ from ckpttool.findings.errors import CkpttoolError, MalformedError
 from ckpttool.formats import pickles
 from ckpttool.formats.objects.plain import tensor_bytes
 from ckpttool.formats.pickles import interpreter, stack
+from ckpttool.formats.pickles.calls import LONGEST_NAME
 from ckpttool.formats.pickles.nodes import Call, Dict, Global, PersistentId, Set
 from tests.builders import pickles as p
 
@@ -303,6 +304,20 @@ def test_calls_are_described_and_not_made() -> None:
     assert isinstance(read.root, Call)
     assert str(read.root.function) == "os.system"
     assert [str(reference) for reference in read.references] == ["os.system"]
+
+
+def test_a_name_that_is_longer_than_any_real_one_meets_a_limit() -> None:
+    assert pickles.parse(p.name("m", "f" * (LONGEST_NAME - 1)) + p.STOP).root.module == "m"
+    with pytest.raises(MalformedError) as caught:
+        pickles.parse(p.name("m", "f" * LONGEST_NAME) + p.STOP)
+    assert caught.value.rule is rules.LIMIT
+
+
+def test_what_is_put_into_an_object_in_parts_is_kept_in_its_order() -> None:
+    made = p.call(p.name("m", "f")) + b"(K\x01\x90(K\x02\x90" + b"K\x03Ns" + b"K\x04Ns"
+    read = pickles.parse(p.pickle(made)).root
+    assert read.appended == [1, 2]
+    assert list(read.mapped.pairs()) == [(3, None), (4, None)]
 
 
 CALLS = {

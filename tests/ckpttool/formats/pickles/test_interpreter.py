@@ -170,3 +170,23 @@ def test_the_budget_ends_both_at_the_same_operation(monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(stack, "MAX_NODE_BYTES", room)
         check_same(data)
     assert outcome(data, 0)[0] is None
+
+
+@pytest.mark.parametrize("number", [b"M\x00\x01", b"J\x00\x00\x00\x01"], ids=["short", "long"])
+def test_the_budget_ends_both_at_the_same_number(
+    number: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stack, "NODE_BYTES_EACH", 0)
+    data = b"(" + number * 40 + b"t."
+    ended = []
+    for room in range(0, 2_000, 8):
+        monkeypatch.setattr(stack, "MAX_NODE_BYTES", room)
+        check_same(data)
+        ended.append(outcome(data, 0)[1])
+    assert len(set(ended)) > 40
+
+
+def test_a_tuple_without_a_mark_is_refused_by_both() -> None:
+    data = b"t" + b"N" * 20 + b"."
+    check_same(data)
+    assert outcome(data, 0)[0] is not None
