@@ -36,7 +36,7 @@ def _elements(info: TensorInfo, raw: memoryview) -> NDArray[Any]:
     dtype = info.dtype
     if dtype.numpy is not None:  # gathered bytes are little-endian on any machine
         native: NDArray[Any] = np.frombuffer(raw, f"<{dtype.numpy}")
-        return native.reshape(info.shape)
+        return _shaped(native, info)
     widened = numbers(dtype, raw)
     if widened is None:
         raise UnsupportedError(
@@ -45,13 +45,27 @@ def _elements(info: TensorInfo, raw: memoryview) -> NDArray[Any]:
             tensor=info.name,
             fix="numpy(view=True) gives their bytes.",
         )
-    return widened.reshape(info.shape)
+    return _shaped(widened, info)
 
 
 def _bits(info: TensorInfo, raw: memoryview) -> NDArray[Any]:
     if info.dtype.bits not in (8, 16, 32, 64):
         return np.frombuffer(raw, np.uint8)
-    return np.frombuffer(raw, f"<u{info.dtype.itemsize}").reshape(info.shape)
+    return _shaped(np.frombuffer(raw, f"<u{info.dtype.itemsize}"), info)
+
+
+def _shaped(array: NDArray[Any], info: TensorInfo) -> NDArray[Any]:
+    try:
+        return array.reshape(info.shape)
+    except ValueError as error:
+        # a tensor without elements may have sizes whose product is beyond 64 bits without the zero
+        raise _no_such_shape("numpy", info) from error
+
+
+def _no_such_shape(library: str, info: TensorInfo) -> UnsupportedError:
+    shape = str(list(info.shape))
+    message = f"{library} cannot hold a shape of such sizes"
+    return UnsupportedError(message, rules.UNSUPPORTED, tensor=info.name, found=shape)
 
 
 def to_torch(info: TensorInfo) -> torch.Tensor:
@@ -68,7 +82,10 @@ def to_torch(info: TensorInfo) -> torch.Tensor:
             fix="numpy(view=True) gives the bytes.",
         )
     if not info.nbytes:  # frombuffer refuses no bytes at all
-        return torch.empty(shape, dtype=own)
+        try:
+            return torch.empty(shape, dtype=own)
+        except RuntimeError as error:  # as above
+            raise _no_such_shape("torch", info) from error
     raw = _read(info)
     if sys.byteorder == "big":  # torch has native order only
         np.frombuffer(raw, f"u{dtype.itemsize}").byteswap(inplace=True)

@@ -25,11 +25,10 @@ class TooSlowError(BaseException):
 
 
 class Budget:
-    """The limits of one process: of its memory at the time when this is made."""
+    """The limits of one process."""
 
     def __init__(self) -> None:
         self._limits_memory = sys.platform == "linux"
-        self._most = _address_space() + MEMORY if self._limits_memory else 0
         self._hard = resource.getrlimit(resource.RLIMIT_AS)[1]
         self.slowest = 0.0
 
@@ -43,7 +42,9 @@ class Budget:
         """
         before = signal.signal(signal.SIGPROF, _stop)
         if self._limits_memory:
-            resource.setrlimit(resource.RLIMIT_AS, (self._most, self._hard))
+            # what the process has at this time: the reference of an input before may have left much
+            most = _address_space() + MEMORY
+            resource.setrlimit(resource.RLIMIT_AS, (most, self._hard))
         start = time.process_time()
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
         try:

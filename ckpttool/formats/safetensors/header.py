@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from math import isinf
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, Optional, Tuple
 
 from ckpttool.findings import rules
@@ -74,6 +75,8 @@ _NUMBER = re.compile(rb"-?[0-9][-+.0-9eE]{0,39}")
 _WHOLE = re.compile(_INT)
 
 
+# Values of further keys, which are skipped one by one.
+_MOST_VALUES = 200_000
 # Further keys that are named, and characters of one.
 _SHOWN, _LONGEST = 8, 60
 
@@ -106,6 +109,7 @@ class HeaderReader:
         self._has_metadata = False
         self._unusual = 0
         self._further: dict[str, None] = {}
+        self._values = 0
         self._kinds: dict[tuple[bytes, bytes], tuple[DType, tuple[int, ...]]] = {}
         self._has_lists = False
         self.metadata: dict[str, str] = {}
@@ -235,7 +239,7 @@ class HeaderReader:
         # serde, by which the library reads JSON, accepts a list in place of a struct
         self._has_lists = True
         self._expect(b"[")
-        code = self._string("a dtype", 64, tensor=name)
+        code = self._string("a dtype", tensor=name)
         self._expect(b",", name)
         shape = self._numbers(name)
         self._expect(b",", name)
@@ -250,7 +254,7 @@ class HeaderReader:
             field = self._string("a tensor's field", tensor=name)
             self._expect(b":", name)
             if field == "dtype" and not code:
-                code = self._string("a dtype", 64, tensor=name)
+                code = self._string("a dtype", tensor=name)
             elif field == "shape" and shape is None:
                 shape = self._numbers(name)
             elif field == "data_offsets" and offsets is None:
@@ -267,10 +271,11 @@ class HeaderReader:
         """Skip any value of JSON."""
         self._skip_blanks()
         mark = self._next()
-        if depth > _DEEPEST:
-            self._fail(
-                "a further key's value is nested too deeply", rule=rules.LIMIT, tensor=tensor
-            )
+        self._values += 1
+        if depth > _DEEPEST or self._values > _MOST_VALUES:
+            deep = "a further key's value is nested too deeply"
+            many = "the values of further keys are more than the limit"
+            self._fail(deep if depth > _DEEPEST else many, rule=rules.LIMIT, tensor=tensor)
         if mark == b'"':
             self._string("a further key's value", MAX_METADATA, tensor)
         elif mark == b"[":
@@ -287,6 +292,9 @@ class HeaderReader:
             plain = _PLAIN.match(self._text, self._at)
             if plain is None or not plain.group():
                 self._fail("no value", self._text[self._at : self._at + 16], tensor)
+            if mark in b"-0123456789" and isinf(float(plain.group())):
+                # the library keeps the values of these keys in 64 bits before it drops them
+                self._fail("a number beyond 64 bits", plain.group()[:16], tensor)
             self._at = plain.end()
 
     def _numbers(self, tensor: str) -> tuple[int, ...]:
@@ -326,7 +334,9 @@ class HeaderReader:
             self._fail(f"{what} is not a string", self._text[self._at : self._at + 16], tensor)
         end = self._closing_quote(self._at + 1, most)
         if end < 0:
-            self._fail(f"{what} does not end, or is too long", tensor=tensor)
+            if self._closing_quote(self._at + 1, len(self._text)) >= 0:
+                self._fail(f"{what} is longer than the limit", rule=rules.LIMIT, tensor=tensor)
+            self._fail(f"{what} does not end", tensor=tensor)
         raw = self._text[self._at : end + 1]
         try:
             text = _unescaped(raw)

@@ -92,6 +92,23 @@ def test_no_element_and_one_alone_have_their_shapes(shape: tuple[int, ...]) -> N
     assert info.numpy(view=True).shape == shape
 
 
+@pytest.mark.parametrize("shape", [(0, 3, 2**60), (2**62, 0), (0, 2**40, 2**40)])
+def test_sizes_beside_a_zero_that_numpy_cannot_hold_are_an_error_of_ours(
+    shape: tuple[int, ...],
+) -> None:
+    info = tensors.from_array(np.zeros((0,), np.float32))._replace(shape=shape)
+    for view in (False, True):
+        with pytest.raises(UnsupportedError, match="numpy cannot hold a shape of such sizes"):
+            info.numpy(view=view)
+
+
+def test_sizes_beside_a_zero_that_torch_cannot_hold_are_an_error_of_ours() -> None:
+    info = tensors.from_array(np.zeros((0,), np.float32))
+    assert info._replace(shape=(0, 3, 2**60)).torch().shape == (0, 3, 2**60)
+    with pytest.raises(UnsupportedError, match="torch cannot hold a shape of such sizes"):
+        info._replace(shape=(2**40, 2**40, 0)).torch()
+
+
 def test_a_type_that_numpy_lacks_altogether_is_named_with_the_way_out() -> None:
     with pytest.raises(UnsupportedError, match=r"float4_e2m1.*view=True"):
         tensors.in_memory(b"\x21", "float4_e2m1", (2,)).numpy()
