@@ -33,6 +33,9 @@ class Siblings(Protocol):
     links: list[str]
     offenders: list[str]
 
+    def names(self) -> list[str]:
+        """Return the names of all files, sorted."""
+
     def open(self, file: str) -> ByteSource | None:
         """Open a plain name; ``None`` if it is missing or refused."""
 
@@ -71,6 +74,20 @@ class Folder:
         self.missing: list[str] = []
         self.links: list[str] = []
         self.offenders: list[str] = []
+
+    def names(self) -> list[str]:
+        """Return the names of all files, sorted.
+
+        Raises:
+            UnreadableError: the folder cannot be listed.
+        """
+        folder = self._folder or os.curdir
+        try:
+            return sorted(os.listdir(folder))  # noqa: PTH208 (names)
+        except OSError as error:
+            raise UnreadableError(
+                f"the folder cannot be listed: {error.strerror}", rules.UNREADABLE, path=folder
+            ) from error
 
     def open(self, file: str) -> FileSource | None:
         """Open the shard ``file``; ``None`` if it is missing or refused.

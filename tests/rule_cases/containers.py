@@ -24,6 +24,7 @@ from tests.builders import (
     adapters,
     checkpoints,
     distributed,
+    distributed_defects,
     evidence,
     modules,
     releases,
@@ -58,7 +59,7 @@ def zipped(defect: str) -> Case:
 
 
 def dcp(defect: str) -> Case:
-    return Case(verified(distributed.DEFECTS[defect][0]), verified(distributed.good))
+    return Case(verified(distributed_defects.DEFECTS[defect][0]), verified(distributed.good))
 
 
 def tensors(defect: str) -> Case:

@@ -168,7 +168,7 @@ class _Finder:
                 self._look(ends, place, name, chunk)
             except CkpttoolError as error:
                 # the archive was refused, but other readers may find a pickle in it
-                self._judge_whole(ends, place, name)
+                self._judge(Part(ends, place.offset, place.length), name)
                 _say_where(error, ends, place, name)
                 raise
             after, before = place.offset + place.length, name
@@ -275,15 +275,10 @@ class _Finder:
         self.found.objects[name] = read_bytes(part, 0, part.size)
         self._judge(part, name)
 
-    def _judge_whole(self, ends: Ends, place: Place, name: str) -> None:
-        if place.offset + place.length <= ends.size:
-            self._judge(Part(ends, place.offset, place.length), name)
-
     def _judge(self, part: Part, name: str) -> None:
         """Note what the bytes of a chunk or an object call, taken for a file of their own."""
-        if part.size:
-            found = (use._replace(member=f"the bytes of {name}") for use in _uses_of(part))
-            self.found.uses.extend(found)
+        found = (use._replace(member=f"the bytes of {name}") for use in _uses_of(part))
+        self.found.uses.extend(found)
 
 
 def _uses_of(part: Part) -> tuple[NameUse, ...]:
@@ -382,10 +377,8 @@ def _require_as_listed(info: TensorInfo, listed: ListedTensor | None, chunk: Chu
 
 def _say_where(error: CkpttoolError, ends: Ends, place: Place, name: str) -> None:
     """Make an error about a chunk say in which file, where, and of which tensor."""
-    if error.path is None:
-        error.path = ends.name
-    if error.tensor in (None, ""):
-        error.tensor = name
+    error.path = error.path or ends.name
+    error.tensor = error.tensor or name
     if error.member is None:  # else the offset is one in the member
         error.offset = place.offset + (error.offset or 0)
     if error.rule is rules.TRUNCATED and isinstance(error, MalformedError):

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, Iterable, Sequence
 
 from ckpttool.files.folder import SHOWN, siblings_of
-from ckpttool.files.sources import READ_COST, read_bytes
+from ckpttool.files.sources import READ_COST, Part, read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError, UnreadableError
 from ckpttool.findings.text import count, is_encodable, printable, some_of
@@ -93,22 +93,13 @@ def _require_all(folder: Siblings, listed: int) -> None:
         )
 
 
-class Ends:
-    """A file, with the ends of its chunks read in runs.
-
-    Attributes:
-        file: the file.
-        name: its path.
-        size: its size in bytes.
-    """
-
-    identity = None
-    is_far = False  # what is read of it was read in few requests
+class Ends(Part):
+    """A file, with the ends of its chunks read in runs; ``file`` is the file itself."""
 
     def __init__(self, file: ByteSource) -> None:
+        super().__init__(file, 0, file.size)
         self.file = file
-        self.name = file.name
-        self.size = file.size
+        self.is_far = False  # what is read of it was read in few requests
         self._runs: list[tuple[int, int]] = []
         self._begins: list[int] = []
         self._read: dict[int, bytes] = {}
@@ -147,14 +138,3 @@ class Ends:
     def forget(self) -> None:
         """Drop what was read."""
         self._read = {}
-
-    def check_unchanged(self) -> None:
-        """Raise UnreadableError if the bytes are no longer those that were opened."""
-        self.file.check_unchanged()
-
-    def rest(self) -> None:
-        """Give back what the file may hold."""
-        self.file.rest()
-
-    def close(self) -> None:
-        """Nothing: the checkpoint closes the file."""

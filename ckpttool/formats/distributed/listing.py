@@ -26,8 +26,6 @@ _TENSOR = (MODULE, "TensorStorageMetadata")
 _SIZE = ("torch", "Size")
 _STRIDED = "torch.strided"
 
-# The order of the attributes of a MetadataIndex, for a pickle that writes them without names.
-_OF_INDEX = ("fqn", "offset", "index")
 # What is read of a Metadata; whatever else it has is listed.
 _READ = frozenset({"state_dict_metadata", "planner_data", "storage_data"})
 
@@ -204,16 +202,8 @@ def _paths(node: Node) -> Iterator[tuple[str, tuple[str | int, ...]]]:
 def _attributes(node: Node, what: str) -> dict[str, Node]:
     """Return the attributes of an object by name."""
     state = node.states[0] if isinstance(node, Call) and node.states else None
-    # those of a class with slots come after None
-    if type(state) is tuple and len(state) == 2 and state[0] is None:
-        state = state[1]
-    if isinstance(state, (list, tuple)) and len(state) == len(_OF_INDEX):
-        return dict(zip(_OF_INDEX, state))
     pairs = pairs_of(state)
     if pairs is None:
-        # an object without a value of its own for any attribute
-        if isinstance(node, Call) and not node.states:
-            return {}
         raise _bad(f"{what} has no attributes")
     attributes = {key: value for key, value in pairs if type(key) is str}
     # readers take the last of two, and a second state
@@ -243,12 +233,9 @@ def _natural_numbers(node: Node, what: str) -> tuple[int, ...]:
     """Return the numbers of a ``torch.Size``, or of a plain sequence."""
     if type(node) is Call and pair_of(node.function) == _SIZE and len(node.args) <= 1:
         node = node.args[0] if node.args else ()
-    if isinstance(node, (tuple, list)) and len(node) <= MAX_DIMENSIONS:
-        for one in node:
-            if not is_natural(one):
-                break
-        else:
-            return tuple(node)
+    known = isinstance(node, (tuple, list)) and len(node) <= MAX_DIMENSIONS
+    if known and all(map(is_natural, node)):
+        return tuple(node)
     raise _bad(f"the {what} has something else than integers from 0 up")
 
 

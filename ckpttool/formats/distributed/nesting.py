@@ -52,18 +52,21 @@ def root_of(nodes: Mapping[str, Node], paths: Mapping[str, Tuple[_Key, ...]]) ->
 
 def _put(root: _Container, path: tuple[_Key, ...], node: Node, name: str) -> None:
     at = root
-    for place, key in enumerate(path):
-        if at.ordered is not (type(key) is int):
-            raise _bad("leads into a list by a name, or into a dictionary by a number", name)
-        if place == len(path) - 1:
-            if key in at.items:
-                raise _bad("leads to the same place as another", name)
-            at.items[key] = node
-            return
-        below = at.items.setdefault(key, _Container(ordered=type(path[place + 1]) is int))
+    for key, following in zip(path, path[1:]):
+        _require_kind(at, key, name)
+        below = at.items.setdefault(key, _Container(ordered=type(following) is int))
         if type(below) is not _Container:
             raise _bad("leads through a tensor", name)
         at = below
+    _require_kind(at, path[-1], name)
+    if path[-1] in at.items:
+        raise _bad("leads to the same place as another", name)
+    at.items[path[-1]] = node
+
+
+def _require_kind(at: _Container, key: _Key, name: str) -> None:
+    if at.ordered is not (type(key) is int):
+        raise _bad("leads into a list by a name, or into a dictionary by a number", name)
 
 
 def _written(container: _Container, left: list[int]) -> Node:

@@ -67,8 +67,15 @@ def listed_beside(path: str) -> list[str]:
     folder = os.path.split(path)[0] or os.curdir
     if listing_in(folder) is None:
         return []
-    names = os.listdir(folder)  # noqa: PTH208
-    return sorted(name for name in names if name.endswith(SUFFIX) or name == COMMON)
+    return [name for name in _names_in(folder) if name.endswith(SUFFIX) or name == COMMON]
+
+
+def _names_in(folder: str) -> list[str]:
+    """Return the names of what is in a folder, sorted; nothing if it cannot be listed."""
+    try:
+        return sorted(os.listdir(folder or os.curdir))  # noqa: PTH208
+    except OSError:
+        return []
 
 
 # --- safetensors files of parts -----------------------------------------------------------
@@ -93,10 +100,7 @@ def shards_beside(path: str) -> list[str]:
 
 
 def _shards_in(folder: str) -> list[str]:
-    try:
-        return sorted(filter(is_called_part, os.listdir(folder or os.curdir)))  # noqa: PTH208
-    except OSError:
-        return []
+    return list(filter(is_called_part, _names_in(folder)))
 
 
 # --- DeepSpeed ----------------------------------------------------------------------------
@@ -120,10 +124,7 @@ def first_rank_below(folder: str) -> str | None:
 
 def first_rank_in(folder: str) -> str | None:
     """Return the first file of optimizer states right in a folder."""
-    try:
-        names = [name for name in os.listdir(folder) if DEEPSPEED.fullmatch(name)]  # noqa: PTH208
-    except OSError:
-        return None
+    names = list(filter(DEEPSPEED.fullmatch, _names_in(folder)))
     return os.path.join(folder, min(names, key=rank_of)) if names else None  # noqa: PTH118
 
 
@@ -133,8 +134,7 @@ def ranks_beside(path: str) -> list[str]:
     first = first_rank_in(folder or os.curdir) if DEEPSPEED.fullmatch(own) else None
     if first is None or os.path.split(first)[1] != own:
         return []
-    names = os.listdir(folder or os.curdir)  # noqa: PTH208 (names)
-    return sorted(name for name in names if name != own and is_called_rank(name))
+    return [name for name in _names_in(folder) if name != own and is_called_rank(name)]
 
 
 def rank_of(name: str) -> tuple[int, int]:

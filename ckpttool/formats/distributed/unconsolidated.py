@@ -23,6 +23,7 @@ from ckpttool.findings.errors import (
 )
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.text import count, printable, some_of
+from ckpttool.formats import single
 from ckpttool.formats.distributed.cover import check_cover, naming_tensor
 from ckpttool.formats.distributed.files import MAX_FILES, MAX_OPEN
 from ckpttool.formats.distributed.whole import row_major, whole_of
@@ -112,10 +113,9 @@ def _beside(
 ) -> dict[str, ByteSource]:
     """Open the other files of parts in the folder, and add their headers."""
     folder = siblings_of(source, opened)
-    place = os.path.split(source.name)[0]
-    names = [name for name in sorted(os.listdir(place or os.curdir)) if name != own]  # noqa: PTH208
+    names = [name for name in folder.names() if name != own and name.endswith(SAFETENSORS)]
     found: dict[str, ByteSource] = {}
-    for name in (name for name in names if name.endswith(SAFETENSORS)):
+    for name in names:
         file = folder.open(name)
         header = None if file is None else _header(file)
         if file is None or header is None:
@@ -153,15 +153,34 @@ def _require_opened(folder: Siblings) -> None:
 
 
 def _header(file: ByteSource) -> Header | None:
-    """Return the header of a file of parts; ``None`` for any other safetensors file."""
+    """Return the header of a file of parts; ``None`` for any other that is not called one."""
     try:
-        if not is_safetensors(read_bytes(file, 0, min(_HEAD, file.size))):
-            return None
-        header = read_header(file)
+        if is_safetensors(read_bytes(file, 0, min(_HEAD, file.size))):
+            header = read_header(file)
+            if sharding.KEY in header.metadata:
+                return header
+        if is_called_part(os.path.split(file.name)[1]):
+            raise _no_part(file)
     except CkpttoolError as error:
         error.path = file.name
         raise
-    return header if sharding.KEY in header.metadata else None
+    return None
+
+
+def _no_part(file: ByteSource) -> MalformedError:
+    """Return the error for a file that is only called one of parts: tensors may lack its own.
+
+    Raises:
+        CkpttoolError: it is no checkpoint at all, but a pointer of Git LFS, for example.
+    """
+    other = single.read(file, single.head_of(file), None)
+    error = MalformedError(
+        f"the file is called one of parts of tensors, and has no {sharding.KEY}, which says where "
+        "they begin",
+        rules.DISTRIBUTED_CHUNKS,
+    )
+    error.uses = other.uses
+    return error
 
 
 def _tensors(path: str, headers: dict[str, Header]) -> dict[str, TensorInfo]:

@@ -96,7 +96,7 @@ def read(source: ByteSource, head: bytes, wrapper: str | None) -> Checkpoint | N
     Raises:
         CkpttoolError: as for ``open_checkpoint``.
     """
-    folder, own = os.path.split(source.name)
+    own = os.path.split(source.name)[1]
     # a file of model states is a checkpoint by itself: up to ZeRO-2 it has the weights in 16 bits
     if not (DEEPSPEED.fullmatch(own) and torch_zip.matches(head)):
         return None
@@ -106,30 +106,24 @@ def read(source: ByteSource, head: bytes, wrapper: str | None) -> Checkpoint | N
             return None
         if wrapper:
             raise UsageError("a folder of DeepSpeed has no wrappers", found=wrapper)
-        checkpoint = _Run(first, _names(folder), watch, opened).checkpoint()
+        checkpoint = _Run(first, watch, opened).checkpoint()
         opened.pop_all()  # from here on the checkpoint closes the files
         return checkpoint
-
-
-def _names(folder: str) -> list[str]:
-    try:
-        return os.listdir(folder or os.curdir)  # noqa: PTH208 (names)
-    except OSError:
-        return []
 
 
 class _Run:
     """One checkpoint that is being read."""
 
-    def __init__(self, first: File, names: Sequence[str], watch: Watch, opened: ExitStack) -> None:
+    def __init__(self, first: File, watch: Watch, opened: ExitStack) -> None:
         self._watch = watch
         self._siblings = siblings_of(first.source, opened)
+        names = self._siblings.names()
         self._stage, processes = stage_of(first)
         mine = sorted((name for name in names if DEEPSPEED.fullmatch(name)), key=rank_of)
         self._check_processes(processes, mine)
         self._ranks = [first if name == first.name else self._open(name) for name in mine]
         zero_set.check_alike(self._ranks)
-        models = sorted(name for name in names if MODEL_STATES.fullmatch(name))
+        models = [name for name in names if MODEL_STATES.fullmatch(name)]
         self._models = [self._open(name) for name in self._model_names(models, processes)]
         zero_set.check_models(self._models)
         self._tensors: dict[str, TensorInfo] = {}

@@ -27,6 +27,7 @@ from tests.builders import distributed
 from tests.builders import pickles as p
 from tests.builders import torch_files as tf
 from tests.builders.distributed import Piece
+from tests.builders.distributed_defects import DEFECTS, NOT_READ
 
 FIXTURES = Path(__file__).parents[3] / "fixtures"
 RELEASES = ("2.2.2", "2.6.0", "2.13.0")
@@ -45,6 +46,10 @@ def bytes_of(checkpoint: Checkpoint, name: str) -> bytes:
 def raw(tensor: torch.Tensor) -> bytes:
     flat = tensor.contiguous().reshape(-1)
     return flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
+
+
+def files_of(checkpoint: Checkpoint) -> list[FileSource]:
+    return [source for source in checkpoint.sources if isinstance(source, FileSource)]
 
 
 def refused(path: Path) -> CkpttoolError:
@@ -156,9 +161,9 @@ def test_the_folder_stands_for_its_metadata(tmp_path: Path) -> None:
 
 
 @lists
-@pytest.mark.parametrize("defect", distributed.DEFECTS)
+@pytest.mark.parametrize("defect", DEFECTS)
 def test_a_defect_is_named_with_the_tensor(tmp_path: Path, defect: str) -> None:
-    build, code, words = distributed.DEFECTS[defect]
+    build, code, words = DEFECTS[defect]
     error = refused(build(tmp_path / "c"))
     assert isinstance(error, MalformedError)
     assert error.rule is not None
@@ -166,9 +171,9 @@ def test_a_defect_is_named_with_the_tensor(tmp_path: Path, defect: str) -> None:
 
 
 @lists
-@pytest.mark.parametrize("kind", distributed.NOT_READ)
+@pytest.mark.parametrize("kind", NOT_READ)
 def test_what_is_not_read_is_no_defect(tmp_path: Path, kind: str) -> None:
-    build, code, words = distributed.NOT_READ[kind]
+    build, code, words = NOT_READ[kind]
     error = refused(build(tmp_path / "c"))
     assert not isinstance(error, MalformedError)
     assert error.rule is not None
@@ -177,7 +182,7 @@ def test_what_is_not_read_is_no_defect(tmp_path: Path, kind: str) -> None:
 
 @lists
 def test_only_a_file_that_is_too_short_is_to_be_fetched_again(tmp_path: Path) -> None:
-    for place, (name, (build, code, _)) in enumerate(distributed.DEFECTS.items()):
+    for place, (name, (build, code, _)) in enumerate(DEFECTS.items()):
         error = refused(build(tmp_path / str(place)))
         fix = error.fix or (error.rule.fix if error.rule else "")
         assert ("copy the file again" in fix) is (code == "FIL006"), name
@@ -210,11 +215,75 @@ def test_a_tensor_that_is_listed_as_sparse_is_not_read(tmp_path: Path) -> None:
 
 
 @lists
+def test_a_chunk_that_is_a_sparse_tensor_is_not_read(tmp_path: Path) -> None:
+    pieces = [*distributed.PIECES[:4], Piece("model.bias", (0,), torch.arange(5.0).to_sparse())]
+    with open_checkpoint(distributed.write(tmp_path, pieces)) as checkpoint:
+        assert list(checkpoint) == ["weight"]
+        assert checkpoint.unread == (("bias", "a sparse tensor"),)
+
+
+@lists
+def test_a_tensor_of_more_axes_than_can_be_put_together_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ckpttool.formats.distributed.whole._MAX_AXES", 1)
+    with open_checkpoint(distributed.write(tmp_path)) as checkpoint:
+        assert list(checkpoint) == ["bias", "scale"]
+        ((name, reason),) = checkpoint.unread
+    assert (name, reason) == ("weight", "a tensor of more axes than can be put together")
+
+
+@lists
+def test_shapes_and_places_may_be_plain_tuples(tmp_path: Path) -> None:
+    path = distributed.write(tmp_path, change=distributed.in_plain_tuples)
+    with open_checkpoint(path) as checkpoint:
+        assert bytes_of(checkpoint, "weight") == raw(distributed.WEIGHT)
+
+
+@lists
+def test_a_chunk_without_elements_needs_no_place(tmp_path: Path) -> None:
+    path = distributed.write(tmp_path, change=distributed.empty_chunk)
+    with open_checkpoint(path) as checkpoint:
+        assert bytes_of(checkpoint, "bias") == raw(torch.arange(5.0))
+        assert checkpoint.remarks == ()
+
+
+@lists
+def test_a_place_for_a_chunk_of_no_tensor_is_told(tmp_path: Path) -> None:
+    path = distributed.write(tmp_path, change=distributed.place_of_nothing)
+    with open_checkpoint(path) as checkpoint:
+        (remark,) = checkpoint.remarks
+    assert remark.rule is rules.DISTRIBUTED_UNLISTED
+    assert "places for 1 chunk of no tensor that it lists" in remark.message
+
+
+@lists
+def test_chunks_are_the_same_where_their_pickles_are_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunks, "_KEPT", 0)
+    with open_checkpoint(distributed.write(tmp_path)) as checkpoint:
+        assert bytes_of(checkpoint, "weight") == raw(distributed.WEIGHT)
+
+
+@lists
+def test_of_many_files_some_stay_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files_of_parts, "MAX_OPEN", 1)
+    with open_checkpoint(distributed.write(tmp_path)) as checkpoint:
+        assert [file.fileno() == -1 for file in files_of(checkpoint)] == [False, False, True]
+        assert bytes_of(checkpoint, "weight") == raw(distributed.WEIGHT)
+
+
+@lists
 def test_there_is_a_limit_to_files_and_to_objects(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = distributed.write(tmp_path, raw={"note": b"12345"})
-    for module, limit in ((chunks, "_MOST_BYTES"), (files_of_parts, "MAX_FILES")):
+    for module, limit in (
+        (chunks, "_MOST_BYTES"),
+        (files_of_parts, "MAX_FILES"),
+        (folder, "MAX_METADATA"),
+    ):
         with monkeypatch.context() as patch:
             patch.setattr(module, limit, 1)
             assert refused(path).rule is rules.LIMIT
@@ -299,8 +368,9 @@ def test_an_object_with_tensors_in_it_is_beside_the_weights(tmp_path: Path) -> N
 
 
 @lists
-def test_bytes_that_are_no_archive_are_beside_the_weights(tmp_path: Path) -> None:
-    path = distributed.write(tmp_path, raw={"blob": b"\x00\x01 no pickle"})
+@pytest.mark.parametrize("data", [b"\x00\x01 no pickle", b""])
+def test_bytes_that_are_no_archive_are_beside_the_weights(tmp_path: Path, data: bytes) -> None:
+    path = distributed.write(tmp_path, raw={"blob": data})
     with open_checkpoint(path) as checkpoint:
         assert checkpoint.entries[0][:2] == ("blob", "bytes")
         assert checkpoint.uses == ()
@@ -373,7 +443,7 @@ def test_small_chunks_side_by_side_are_read_together(tmp_path: Path, reads: list
 @lists
 def test_the_files_are_closed_with_the_checkpoint(tmp_path: Path) -> None:
     with open_checkpoint(distributed.good(tmp_path)) as checkpoint:
-        files = [source for source in checkpoint.sources if isinstance(source, FileSource)]
+        files = files_of(checkpoint)
     assert [file.fileno() for file in files] == [-1, -1, -1]
 
 

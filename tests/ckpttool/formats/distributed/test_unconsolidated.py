@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,18 @@ import torch
 import ckpttool
 from ckpttool import open_checkpoint
 from ckpttool.findings import rules
-from ckpttool.findings.errors import CkpttoolError, MalformedError, UnreadableError
-from tests.builders import distributed
-from tests.ckpttool.formats.distributed.test_folder import bytes_of, raw, writes
+from ckpttool.findings.errors import (
+    CkpttoolError,
+    MalformedError,
+    UnreadableError,
+    UnsupportedError,
+)
+from ckpttool.formats.distributed import unconsolidated
+from tests.builders import distributed, torch_files
+from tests.ckpttool.formats.distributed.test_folder import bytes_of, files_of, raw, writes
 
 WEIGHT = distributed.WEIGHT
+EMPTY = torch.ones(0, 1)
 
 
 def refused(path: Path) -> CkpttoolError:
@@ -125,6 +133,103 @@ def test_a_broken_file_beside_is_named(tmp_path: Path) -> None:
     second.write_bytes(second.read_bytes()[:-1])
     error = refused(path)
     assert (error.rule, error.path) == (rules.TRUNCATED, str(second))
+
+
+def test_a_file_beside_with_its_places_in_another_form_is_named(tmp_path: Path) -> None:
+    path = distributed.good_parts(tmp_path)
+    second = tmp_path / distributed.part_name(2)
+    safetensors.torch.save_file({"w": WEIGHT}, second, {"DCP_SHARDING_INFO": "[]"})
+    error = refused(path)
+    assert (error.rule, error.path) == (rules.DISTRIBUTED_METADATA, str(second))
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 1213234688\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (POINTER, "git lfs pull"),
+        (bytes(300), "the length of the header is not possible"),
+        (safetensors.torch.save({"x": torch.ones(1)}), "called one of parts of tensors"),
+        (torch_files.torch_zip(), "called one of parts of tensors"),
+    ],
+    ids=["a pointer of Git LFS", "zeros", "no places", "an archive of torch"],
+)
+def test_a_file_that_is_only_called_one_of_parts_does_not_pass_silently(
+    content: bytes, words: str, tmp_path: Path
+) -> None:
+    path = distributed.good_parts(tmp_path)
+    third = tmp_path / distributed.part_name(3)
+    third.write_bytes(content)
+    error = refused(path)
+    assert error.path == str(third)
+    assert words in str(error)
+
+
+def test_another_file_beside_may_be_anything(tmp_path: Path) -> None:
+    path = distributed.good_parts(tmp_path)
+    (tmp_path / "other.safetensors").write_bytes(POINTER)
+    with open_checkpoint(path) as checkpoint:
+        assert bytes_of(checkpoint, "weight") == raw(WEIGHT)
+
+
+def test_two_names_of_one_file_are_refused(tmp_path: Path) -> None:
+    path = distributed.good_parts(tmp_path)
+    os.link(tmp_path / distributed.part_name(2), tmp_path / distributed.part_name(3))
+    error = refused(path)
+    assert (type(error), error.rule) == (MalformedError, rules.DISTRIBUTED_CHUNKS)
+    assert "is the same file as" in error.message
+
+
+@pytest.mark.parametrize(("odd", "told"), [(1, "that of shard-00002"), (2, "(and of 1 more)")])
+def test_headers_of_files_beside_that_are_oddly_spelled_are_told(
+    odd: int, told: str, tmp_path: Path
+) -> None:
+    files = ({"w": ((row, 0), WEIGHT[row : row + 1])} for row in range(3))
+    path = distributed.parts(tmp_path, *files)
+    for number in range(2, 2 + odd):
+        beside = tmp_path / distributed.part_name(number)
+        beside.write_bytes(distributed.oddly_spelled(beside.read_bytes()))
+    with open_checkpoint(path) as checkpoint:
+        (message,) = (
+            one.message for one in checkpoint.remarks if one.rule is rules.SAFETENSORS_SPELLING
+        )
+    assert message.startswith("the header has white space other than spaces behind it; that of")
+    assert told in message
+
+
+def test_of_many_files_some_stay_open_and_there_is_a_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = distributed.parts(tmp_path, *({"w": ((n, 0), WEIGHT[n : n + 1])} for n in range(4)))
+    monkeypatch.setattr(unconsolidated, "MAX_OPEN", 1)
+    with open_checkpoint(path) as checkpoint:
+        assert [file.fileno() == -1 for file in files_of(checkpoint)] == [False, False, True, True]
+        assert bytes_of(checkpoint, "w") == raw(WEIGHT)
+    monkeypatch.setattr(unconsolidated, "MAX_FILES", 2)
+    assert refused(path).rule is rules.LIMIT
+
+
+def test_a_tensor_without_elements_has_no_bytes(tmp_path: Path) -> None:
+    files = ({"e": ((0, 0), torch.ones(0, 3)), "w": ((0,), torch.ones(2))}, {"e": ((0, 3), EMPTY)})
+    with open_checkpoint(distributed.parts(tmp_path, *files)) as checkpoint:
+        assert (checkpoint["e"].shape, checkpoint["e"].extents) == ((0, 4), ())
+
+
+def test_elements_below_a_byte_are_not_put_together(tmp_path: Path) -> None:
+    error = refused(distributed.parts_in_four_bits(tmp_path))
+    assert (type(error), error.tensor) == (UnsupportedError, "w")
+    assert "elements below a byte" in error.message
+
+
+def test_a_tensor_of_more_axes_than_can_be_put_together_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ckpttool.formats.distributed.whole._MAX_AXES", 1)
+    error = refused(distributed.good_parts(tmp_path))
+    assert (type(error), error.tensor) == (UnsupportedError, "weight")
+    assert "more axes than can be put together" in error.message
 
 
 def test_a_large_offset_is_a_hole_and_no_memory(tmp_path: Path) -> None:

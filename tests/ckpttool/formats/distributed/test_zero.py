@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import sys
 from pathlib import Path
@@ -228,6 +229,41 @@ def test_a_file_of_another_step_is_told(
     assert built.rank_file(2) in caught.value.message
 
 
+@pytest.mark.parametrize("step", [None, "3", torch.ones(2), torch.ones(0)], ids=str)
+def test_what_is_no_number_of_a_step_is_not_compared(step: object, tmp_path: Path) -> None:
+    folder = built.stage_2(tmp_path / "step")
+    keys = ("optimizer_state_dict", "base_optimizer_state")
+    for rank, own in ((0, torch.tensor(1.0)), (1, torch.tensor(1.0)), (2, step)):
+        state = {"state": {0: {"step": own}}}
+        built.changed(folder / built.rank_file(rank), *keys, value=state)
+    with open_checkpoint(folder) as checkpoint:
+        same(checkpoint, built.state())
+
+
+def sliced(folder: Path, **slices: object) -> Path:
+    """Have the first process say which parts of parameters of the first group it has."""
+    listed = [{name.replace("_", "."): one for name, one in slices.items()}]
+    path = folder / built.rank_file(0)
+    built.changed(path, "optimizer_state_dict", "param_slice_mappings", value=listed)
+    return folder
+
+
+def test_the_parts_that_a_process_says_it_has_are_compared(tmp_path: Path) -> None:
+    place = argparse.Namespace(start=0, numel=8)
+    with open_checkpoint(sliced(built.stage_2(tmp_path / "a"), a_weight=place)) as checkpoint:
+        same(checkpoint, built.state())
+    place.numel = 7
+    with pytest.raises(MalformedError, match=r"it has other parts of a\.weight"):
+        open_checkpoint(sliced(built.stage_2(tmp_path / "b"), a_weight=place))
+
+
+def test_parts_in_another_form_or_of_other_parameters_say_nothing(tmp_path: Path) -> None:
+    elsewhere = argparse.Namespace(start=5, numel=1)
+    folder = sliced(built.stage_2(tmp_path / "a"), a_weight={"start": 5}, other=elsewhere)
+    with open_checkpoint(folder) as checkpoint:
+        same(checkpoint, built.state())
+
+
 @pytest.mark.parametrize(
     ("key", "value"), [("global_steps", 8), ("param_shapes", [{"a.weight": torch.Size([3, 5])}])]
 )
@@ -286,6 +322,44 @@ def test_parts_of_no_parameter_are_said(build: Callable[[Path], Path], tmp_path:
         short = [{"a.weight": torch.Size([1, 1])}, {"a.bias": torch.Size([3])}]
         built.changed(path, "param_shapes", value=short)
     with pytest.raises(MalformedError, match="belong to none of its"):
+        open_checkpoint(folder)
+
+
+def test_parameters_of_one_group_need_no_list(tmp_path: Path) -> None:
+    folder = built.stage_3(tmp_path / "step")
+    shapes = {name: one.shape for group in built.groups() for name, one in group.items()}
+    for path in folder.glob("*model_states.pt"):
+        built.changed(path, "param_shapes", value=shapes)
+    with open_checkpoint(folder) as checkpoint:
+        same(checkpoint, built.state())
+
+
+def test_a_run_without_parameters_holds_no_tensor(tmp_path: Path) -> None:
+    folder = built.stage_2(tmp_path / "step", 1)
+    zero = ("optimizer_state_dict", "single_partition_of_fp32_groups")
+    built.changed(folder / built.rank_file(0), *zero, value=[])
+    for key in ("param_shapes", "buffer_names"):
+        built.changed(folder / built.MODEL, key, value=[])
+    with pytest.raises(MalformedError, match="no tensor in it") as caught:
+        open_checkpoint(folder)
+    assert caught.value.rule is rules.NO_TENSORS
+
+
+def test_a_broken_file_beside_is_named(tmp_path: Path) -> None:
+    folder = built.stage_2(tmp_path / "step")
+    second = folder / built.rank_file(1)
+    second.write_bytes(second.read_bytes()[:-1])
+    with pytest.raises(MalformedError) as caught:
+        open_checkpoint(folder)
+    assert caught.value.path == str(second)
+
+
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    folder = built.stage_2(tmp_path / "step")
+    second = folder / built.rank_file(1)
+    second.replace(tmp_path / "outside")
+    second.symlink_to(tmp_path / "outside")
+    with pytest.raises(MalformedError, match="is a link that leads out of the folder"):
         open_checkpoint(folder)
 
 
