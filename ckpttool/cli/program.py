@@ -203,5 +203,7 @@ def _unwritable() -> str | None:
 
 
 def _trace(ctx: click.Context) -> None:
-    if debugging(ctx) and sys.stderr is not None:
-        traceback.print_exc(file=sys.stderr)
+    if debugging(ctx):
+        # line by line, as an error may quote a name of a hostile file
+        for line in traceback.format_exc().splitlines():
+            messages.say(line)

@@ -8,12 +8,17 @@ become an annotation in a CI log.
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from typing import Iterable, Sequence
 
 # Cc control, Cf format (bidi marks, zero-width), Cs surrogate, Co private use and Cn unassigned
 # (which terminals show in their own ways), Zl and Zp line separators.
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+# What CI systems take for commands: GitHub's runner a line that begins with ::, and its older form,
+# Azure Pipelines and TeamCity what stands anywhere in a line: ##[error], ##vso[task.complete].
+_COMMAND = re.compile(r"::|##(?=[A-Za-z]*\[)")
 
 _HEXADECIMAL = frozenset("0123456789abcdef")
 
@@ -38,8 +43,9 @@ def printable(text: str, limit: int = MAX_SHOWN) -> str:
     r"""Return ``text`` with everything that could act on a terminal or a CI log escaped.
 
     Control and format characters become ``\xNN`` or ``\uNNNN``; a backslash stays as it is,
-    so ordinary names are unchanged. Workflow commands (``::error::``, ``##[error]``) are
-    broken up. In a text longer than ``limit`` characters the middle is replaced by a count.
+    so ordinary names are unchanged. Commands of CI systems (``::error::``, ``##[error]``,
+    ``##vso[task.complete]``) are broken up. In a text longer than ``limit`` characters the middle
+    is replaced by a count.
     """
     # cut first: the text may have a gigabyte, and escaping makes six characters of one
     if len(text) > limit:
@@ -47,7 +53,21 @@ def printable(text: str, limit: int = MAX_SHOWN) -> str:
         text = f"{text[:kept]}...({len(text) - 2 * kept} characters)...{text[-kept:]}"
     if not (text.isascii() and text.isprintable()):  # nearly every name is left alone
         text = "".join(_escape(character) for character in text)
-    return text.replace("::", r"\x3a\x3a").replace("##[", r"\x23\x23[")
+    return without_commands(text, r"\x")
+
+
+def without_commands(text: str, escape: str) -> str:
+    r"""Return text in which no CI system finds a command: ``::`` as two escapes, ``\x3a\x3a``.
+
+    Args:
+        text: printable, or a JSON document.
+        escape: what stands before the two hexadecimal digits of a character.
+    """
+    if "::" not in text and "##" not in text:
+        return text
+    return _COMMAND.sub(
+        lambda found: "".join(f"{escape}{ord(one):02x}" for one in found.group()), text
+    )
 
 
 def _escape(character: str) -> str:

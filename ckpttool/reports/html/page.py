@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 from ckpttool._version import __version__
 from ckpttool.findings.errors import UnsupportedError
 from ckpttool.findings.finding import Verdict
+from ckpttool.findings.text import printable
 from ckpttool.reports.html import ramp
 from ckpttool.reports.html.shown import Drawn
 
@@ -152,10 +153,17 @@ def _environment() -> Environment:
         loader=jinja.PackageLoader("ckpttool.reports.html"),
         autoescape=True,
         undefined=jinja.StrictUndefined,
+        finalize=_finalized,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     return made
+
+
+def _finalized(value: object) -> object:
+    """Return a value as a page shows it: text of which nothing acts, markup of our own as it is."""
+    # those who make the parts shorten names; what they left unescaped is escaped here
+    return printable(value, len(value)) if type(value) is str else value
 
 
 @lru_cache(maxsize=1)

@@ -41,7 +41,7 @@ def write(report: Report, stream: TextIO) -> None:
     told = f"; {beside}" if beside else ""
     stream.write(f"ckpttool: {report.verdict.value}, {counts_of(report)}{told}\n")
     for path, sha256 in dict.fromkeys(filter(None, (one.configuration for one in report.files))):
-        stream.write(f"judged by {printable(path, LONG)}, SHA-256 {sha256}\n")
+        stream.write(f"judged by {printable(path, LONG)}, SHA-256 {printable(sha256)}\n")
 
 
 def _command(command: str, one: Located) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO, Union
 
 from ckpttool.findings.json_fields import report_document
 from ckpttool.findings.results import Report
+from ckpttool.findings.text import without_commands
 
 if TYPE_CHECKING:
     from ckpttool.comparison.result import Comparison
@@ -27,7 +28,6 @@ def write(result: Union[Report, Listings, Conversions, Comparison, Proof], strea
 def dump(content: Any, stream: TextIO) -> None:
     """Write plain values as JSON."""
     text = json.dumps(content, indent=2, ensure_ascii=True, allow_nan=False)
-    # A tensor's name must not make a line of a CI log a workflow command (::error::, ##[error]).
-    # Neither occurs outside of strings, where parsers read the escapes as the same characters.
-    text = text.replace("::", r"\u003a\u003a").replace("##[", r"\u0023\u0023[")
-    stream.write(text + "\n")
+    # A tensor's name must not make a line of a CI log a command (::error::, ##vso[task.complete]).
+    # None occurs outside of strings, where parsers read the escapes as the same characters.
+    stream.write(without_commands(text, r"\u00") + "\n")

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from ckpttool._version import HOMEPAGE
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.inventory import Standing, account, of
-from ckpttool.findings.rules import Rule, Severity
+from ckpttool.findings.rules import RULES, Rule, Severity
 from ckpttool.findings.text import count, printable
 from ckpttool.reports.details import LONG
 from ckpttool.reports.links import published
@@ -70,10 +70,11 @@ def _heaviest(found: list[Located]) -> list[Located]:
 
 
 def _driver(version: str, rules: Iterable[Rule]) -> dict[str, Any]:
+    shown = printable(version)
     driver = {
         "name": "ckpttool",
-        "version": version,
-        "semanticVersion": version,
+        "version": shown,
+        "semanticVersion": shown,
         "rules": [_rule(rule) for rule in rules],
     }
     return {**driver, "informationUri": HOMEPAGE} if HOMEPAGE else driver
@@ -84,16 +85,16 @@ def _rule(rule: Rule) -> dict[str, Any]:
     whole = " ".join([meaning, *([rule.more] if rule.more else [])])
     address = published(rule.code, HOMEPAGE)
     page = {} if address is None else {"helpUri": address}
+    markdown = {}
+    if RULES.get(rule.code) == rule:  # the words of one that is not known are from a stored result
+        markdown["markdown"] = f"**{rule.code} {rule.name}**: {whole}\n\n**What to do:** {fix}"
     return {
         "id": rule.code,
         "name": "".join(part.capitalize() for part in rule.name.split("-")),  # SARIF: PascalCase
-        "shortDescription": {"text": meaning},
+        "shortDescription": {"text": _no_links(meaning)},
         "fullDescription": {"text": _no_links(whole)},
         **page,
-        "help": {
-            "text": f"{whole}\n\nWhat to do: {fix}",
-            "markdown": f"**{rule.code} {rule.name}**: {whole}\n\n**What to do:** {fix}",
-        },
+        "help": {"text": _no_links(f"{whole}\n\nWhat to do: {fix}"), **markdown},
         "defaultConfiguration": {"level": rule.severity.value},
         "properties": {
             "tags": ["checkpoint", *(["security"] if rule.letters == "SEC" else [])],
@@ -115,7 +116,8 @@ def _invocation(report: Report, cut: int) -> dict[str, Any]:
         told.append(f"files of the run: {beside}")
     if cut:
         told.append(f"{count(cut, 'result')} of least severity were left out")
-    notifications = [{"level": "note", "message": {"text": printable(text, LONG)}} for text in told]
+    shown = (_no_links(printable(text, LONG)) for text in told)
+    notifications = [{"level": "note", "message": {"text": text}} for text in shown]
     return {
         # about the run, not the files: one that found errors has done its work
         "executionSuccessful": report.verdict is not Verdict.CANNOT_TELL,
@@ -191,7 +193,7 @@ def _uri(path: str) -> str:
 def _suppression(one: Located) -> dict[str, Any]:
     assert one.waived is not None  # noqa: S101 (the caller looked)
     said = {"owner": one.waived.owner, "expires": one.waived.expires}
-    properties = {name: text for name, text in said.items() if text is not None}
+    properties = {name: printable(text, LONG) for name, text in said.items() if text is not None}
     suppression = {
         "kind": "external",  # in the configuration, not in the file itself
         "status": "accepted",

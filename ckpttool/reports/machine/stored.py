@@ -6,6 +6,7 @@ rules accepted: a newer ckpttool may have written them.
 
 from __future__ import annotations
 
+import re
 from typing import Callable, TypeVar
 
 from ckpttool.findings.errors import UsageError
@@ -39,6 +40,9 @@ from ckpttool.reports.machine.stored_statistics import read_statistics
 _SEVERITIES = {severity.value: severity for severity in Severity}
 _STANDINGS = {standing.value: standing for standing in Standing}
 _VERDICTS = {verdict.value: verdict for verdict in Verdict}
+
+_CODE = re.compile(r"[A-Z]{3}[0-9]{3}")
+_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 _Read = TypeVar("_Read")
 
@@ -242,6 +246,11 @@ def _finding(fields: Fields) -> Finding:
 def _rule(fields: Fields, severity: Severity, advice: str) -> Rule:
     """Return the rule of a code; one of a newer version is made from what its finding says."""
     code, name = fields.text("code"), fields.text("rule")
+    # words that tools sort and link by, and that reports write as they are
+    if not _CODE.fullmatch(code):
+        fields.wrong("code", "three capital letters and three digits")
+    if not _NAME.fullmatch(name):
+        fields.wrong("rule", "small letters, digits and hyphens")
     known = RULES.get(code)
     if known is not None and known.name == name:
         return known

@@ -219,7 +219,8 @@ def _left_random(loading: Loading, coverage: Coverage) -> Iterable[str]:
     if not loading.filled:  # all of it is
         return
     for name, tensors in loading.random.items():
-        whole = tensors == coverage.groups[name].expected
+        group = coverage.groups.get(name)  # a stored result may have none of that name
+        whole = group is not None and tensors == group.expected
         yield printable(f"the {name}" if whole else f"{tensors:,} of the {name}")
 
 

@@ -1,6 +1,7 @@
 """A page of text: wrapped with hanging indents on a terminal, one line a fact in a pipe.
 
-Callers escape untrusted text with :func:`ckpttool.findings.text.printable`.
+Callers escape untrusted text with :func:`ckpttool.findings.text.printable`, which also shortens it.
+What they leave is escaped here, whatever it is: a stored result may have any text in any field.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
+from ckpttool.findings.text import printable
 from ckpttool.reports.links import page_of
 
 if TYPE_CHECKING:
@@ -94,10 +96,11 @@ class Page:
 
     def line(self, text: Text, indent: int = 0, hang: int | None = None) -> None:
         """Write a paragraph; lines after the first are indented by ``hang`` columns."""
+        text = _inert(text)
         if self.width is None:
             self._write(Text(" " * indent) + text)
             return
-        hang = indent if hang is None else hang
+        hang = self._fitting(indent if hang is None else hang)
         # rich wraps all lines to one width, so what fills the hang of the first is cut off before
         head = min(max(hang - indent, 0), len(text))
         first, rest = text[:head], text[head:]
@@ -111,6 +114,7 @@ class Page:
         if self.is_narrow:
             self.line(styled(f"{label}  ", "dim").append(text), indent, indent + 2)
             return
+        hang = self._fitting(hang)
         column = max(hang - indent, len(label) + 1)  # a longer label moves the rest of its line
         self.line(styled(label.ljust(column), "dim").append(text), indent, hang)
 
@@ -120,7 +124,11 @@ class Page:
             self.row(label, text, indent, hang)
             return
         self._write(Text(" " * indent).append(label, "dim"))
-        self._write(Text(" " * (2 * indent)) + text)
+        self._write(Text(" " * (2 * indent)) + _inert(text))
+
+    def _fitting(self, hang: int) -> int:
+        """Return a hang that leaves half of the line, however long a label from a file is."""
+        return hang if self.width is None else min(hang, self.width // 2)
 
     def _write(self, text: Text) -> None:
         text.rstrip()
@@ -128,6 +136,12 @@ class Page:
         with self._console.capture() as captured:
             self._console.print(text, soft_wrap=True)
         self._stream.write(captured.get())
+
+
+def _inert(text: Text) -> Text:
+    """Return text of which nothing acts on a terminal or in a log; escaped, it has no styles."""
+    shown = printable(text.plain, len(text.plain))
+    return text if shown == text.plain else Text(shown)
 
 
 def with_sizes(environment: Mapping[str, str]) -> dict[str, str]:

@@ -6,7 +6,14 @@ import hashlib
 
 import pytest
 
-from ckpttool.findings.text import digits_of, is_sha256, percent, short_percent, some_of
+from ckpttool.findings.text import (
+    digits_of,
+    is_sha256,
+    percent,
+    printable,
+    short_percent,
+    some_of,
+)
 
 DIGEST = hashlib.sha256(b"weights").hexdigest()
 
@@ -80,3 +87,21 @@ def test_a_short_share_is_neither_none_nor_all_by_rounding(
     part: int, whole: int, text: str
 ) -> None:
     assert short_percent(part, whole) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("::error::a", r"\x3a\x3aerror\x3a\x3aa"),
+        (":::", r"\x3a\x3a:"),
+        ("##[error]", r"\x23\x23[error]"),
+        ("###[a]", r"#\x23\x23[a]"),
+        ("a ##vso[task.complete]", r"a \x23\x23vso[task.complete]"),
+        ("##TeamCity[a]", r"\x23\x23TeamCity[a]"),
+        ("## a [b]", "## a [b]"),
+        ("a:b #1 [c]", "a:b #1 [c]"),
+    ],
+)
+def test_commands_of_ci_systems_are_broken_up(text: str, shown: str) -> None:
+    assert printable(text) == shown
+    assert printable(shown) == shown

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Mapping
+from typing import Any, Mapping
 
 import pytest
 from rich.text import Text
@@ -107,3 +107,24 @@ def test_a_label_wider_than_its_column_stays_apart_from_its_text(
         "decoupled_weight_decay", styled("True", ""), 2, 15
     )
     assert stream.getvalue() == "  decoupled_weight_decay True\n"
+
+
+@pytest.mark.parametrize("columns", ["40", "64", "80", "130"])
+@pytest.mark.parametrize("length", [20, 38, 60, 78, 130, 400])
+def test_a_long_label_leaves_room_for_the_text(columns: str, length: int) -> None:
+    stream = Terminal()
+    # the second column begins behind the longest label, which may be a key of a file
+    Page(stream, {"NO_COLOR": "1", "COLUMNS": columns}).row(
+        "k" * length, Text("what stands there"), 2, length + 4
+    )
+    lines = stream.getvalue().splitlines()
+    assert max(map(len, lines)) <= int(columns)
+    assert "".join("".join(lines).split()) == "k" * length + "whatstandsthere"
+
+
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal])
+@pytest.mark.parametrize("write", [Page.line, lambda page, text: page.whole("label", text)])
+def test_what_a_caller_left_unescaped_is_escaped(stream: type[io.StringIO], write: Any) -> None:
+    written = stream()
+    write(Page(written, {"NO_COLOR": "1", "COLUMNS": "40"}), Text("a\x1b[2J\n::error::" + "b" * 40))
+    assert r"a\x1b[2J\x0a\x3a\x3aerror\x3a\x3a" in "".join(written.getvalue().split())
