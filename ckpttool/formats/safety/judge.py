@@ -300,11 +300,13 @@ class Judge:
         """Judge a persistent id: torch compares its parts and formats them in messages."""
         parts = value if type(value) is tuple else (value,)
         odd = [one for one in parts if type(one) not in _PARTS and self.kind(one) in _HOLDING]
-        for node in self._near(odd) or odd:
-            if isinstance(node, Call):
-                if isinstance(node, New) or not self._repeats(node):
-                    self._report(node, Use.CALL, text="a persistent id")
-                return
+        if not odd:
+            return
+        made = (node for node in self._near(odd) or odd if isinstance(node, Call))
+        # what is too large to look at counts as something that acts
+        call = next(made, Call(None, value))
+        if isinstance(call, New) or not self._repeats(call):
+            self._report(call, Use.CALL, text="a persistent id")
 
     def _misfit(self, call: Call, function: Global, kinds: Sequence[str]) -> None:
         """Report arguments whose code a constructor may run, or that no reader would accept."""

@@ -64,6 +64,11 @@ DATA = {
         p.name("_operator", "or_"),
         p.tuple_of(p.name("builtins", "int"), p.name("builtins", "str")),
     ),
+    "a union with None": p.call(
+        p.name("functools", "reduce"),
+        p.name("_operator", "or_"),
+        p.tuple_of(p.name("builtins", "int"), b"N", p.call(p.name("builtins", "type"), b"N")),
+    ),
     "a numpy function by name": p.call(
         p.name("numpy.core", "_ufunc_reconstruct"), p.text("numpy"), p.text("sin")
     ),
@@ -88,6 +93,7 @@ CLASSES = {
         p.name("copyreg", "_reconstructor"), OWN, p.name("builtins", "dict"), EMPTY
     ),
     "copyreg.__newobj__": p.call(p.name("copyreg", "__newobj__"), OWN),
+    "copyreg.__newobj_ex__": p.call(p.name("copyreg", "__newobj_ex__"), OWN, b")", EMPTY),
     "NEWOBJ_EX without any": OWN + b")}\x92",
     "NEWOBJ_EX as protocol 3 writes it": p.call(
         p.call(p.name("functools", "partial"), p.call(GETATTR, OWN, p.text("__new__")))
@@ -108,6 +114,9 @@ CALLS = {
     "OBJ": b"(" + OWN + b"o",
     "INST": b"(im\nC\n",
     "NEWOBJ with arguments": p.new(OWN, b"K\x01"),
+    "copyreg.__newobj_ex__ with arguments": p.call(
+        p.name("copyreg", "__newobj_ex__"), OWN, p.tuple_of(b"K\x01"), EMPTY
+    ),
     "NEWOBJ_EX with keywords": OWN + b")" + attributes("a") + b"\x92",
     "a second BUILD": OBJECT + (attributes("a") + BUILD) * 2,
     "items after BUILD": OBJECT + attributes("extend") + BUILD + b"(K\x01e",
@@ -123,6 +132,10 @@ CALLS = {
 @pytest.mark.parametrize("body", CALLS.values(), ids=CALLS.keys())
 def test_any_other_call_of_an_unknown_name_is_one(body: bytes) -> None:
     assert uses_of(body) == [("call", "m.C")]
+
+
+def partial_of(*state: bytes) -> bytes:
+    return p.call(p.name("functools", "partial"), OWN) + p.tuple_of(*state) + BUILD
 
 
 ABUSED = {
@@ -214,6 +227,32 @@ ABUSED = {
         p.call(p.name("_codecs", "encode"), p.text("x"), p.text("rot13")),
         "_codecs.encode",
     ),
+    "a codec of no text": (
+        p.call(p.name("_codecs", "encode"), b"]", p.text("latin1")),
+        "_codecs.encode",
+    ),
+    "an attribute by a number": (p.call(GETATTR, EMPTY, b"K\x01"), "builtins.getattr"),
+    "an attribute of an attribute": (p.call(GETATTR, OWN, p.text("a.b")), "builtins.getattr"),
+    "attributes of a bound method": (
+        p.call(GETATTR, EMPTY, p.text("get")) + attributes("a") + BUILD,
+        "builtins.getattr",
+    ),
+    "a class by copyreg without a state": (
+        p.call(p.name("copyreg", "_reconstructor"), OWN, p.name("builtins", "object")),
+        "copyreg._reconstructor",
+    ),
+    "an alternative that is no type": (
+        p.call(
+            p.name("functools", "reduce"),
+            p.name("_operator", "or_"),
+            p.tuple_of(p.name("builtins", "int"), p.text("x")),
+        ),
+        "functools.reduce",
+    ),
+    "a tensor of a class without its size": (
+        p.call(p.name("torch._utils", "_rebuild_wrapper_subclass"), OWN, b"N"),
+        "torch._utils._rebuild_wrapper_subclass",
+    ),
     "a codec that is no text": (
         p.call(p.name("_codecs", "encode"), p.text("x"), b"]"),
         "_codecs.encode",
@@ -247,6 +286,15 @@ ABUSED = {
         "pathlib.PosixPath",
     ),
     "a partial that is called": (p.call(PARTIAL), "m.C"),
+    "a called partial of three parts": (partial_of(OWN, b")", EMPTY) + b")R", "functools.partial"),
+    "a called partial with attributes": (
+        partial_of(p.name("builtins", "dict"), b")", EMPTY, attributes("a")) + b")R",
+        "m.C",
+    ),
+    "a called partial of __new__ of another class": (
+        partial_of(p.name("m", "Other.__new__"), p.tuple_of(OWN), EMPTY, b"N") + b")R",
+        "m.C",
+    ),
     "a bound method that is called": (
         p.call(p.call(GETATTR, EMPTY, p.text("get"))),
         "builtins.getattr",
@@ -490,6 +538,17 @@ def test_the_parts_of_a_persistent_id_are_compared_and_put_into_text(place: int)
     assert uses_of(p.tuple_of(*parts) + b"Q", GIVEN) == [("named", "m.C")]
     parts[place] = GIVEN
     assert ("call", "argparse.Namespace") in uses_of(p.tuple_of(*parts) + b"Q")
+    parts[place] = p.list_of(b"N", GIVEN)
+    assert ("call", "argparse.Namespace") in uses_of(p.tuple_of(*parts) + b"Q")
+
+
+def test_a_persistent_id_that_is_too_large_to_look_at_may_act(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(judge, "_LARGEST", 100)
+    padded = p.tuple_of(p.text("storage"), p.list_of(*[b"N"] * 200, GIVEN)) + b"Q"
+    assert ("call", judge.NAMELESS) in uses_of(padded)
+    assert uses_of(p.tuple_of(p.text("storage"), p.list_of(*[b"N"] * 200)) + b"Q") == []
 
 
 ARRAY = p.call(
@@ -535,6 +594,8 @@ def test_an_array_of_another_type_than_objects_converts_its_items() -> None:
     told = uses_of(array_of(PAIRS, p.tuple_of(GIVEN)))
     assert ("call", "numpy.core.multiarray._reconstruct") in told
     assert uses_of(array_of(PAIRS, p.tuple_of(b"K\x01"))) == []
+    told = uses_of(array_of(p.text("O8"), GIVEN))
+    assert ("call", "numpy.core.multiarray._reconstruct") in told
 
 
 def test_slots_hold_data() -> None:
@@ -595,6 +656,31 @@ def test_what_no_reader_would_take_is_malformed(body: bytes) -> None:
         seen(body)
     assert caught.value.rule is rules.PICKLE
     assert caught.value.offset is not None
+
+
+def test_of_several_that_no_reader_would_take_the_first_is_told() -> None:
+    first, second = MALFORMED["too many arguments"], MALFORMED["a number to iterate over"]
+    told = []
+    for bodies in ((first,), (first, second), (second, first)):
+        with pytest.raises(MalformedError) as caught:
+            seen(*bodies)
+        told.append(caught.value.found)
+    assert told[0] == told[1] != told[2]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"K\x01", id="a number"),
+        pytest.param(
+            p.call(p.name("_codecs", "encode"), p.text("\u4e2d"), p.text("latin1")),
+            id="text that the codec does not have",
+        ),
+        pytest.param(p.call(p.name("m", "f")), id="what a call gives"),
+    ],
+)
+def test_a_reader_of_pickles_is_called_whatever_it_is_given(data: bytes) -> None:
+    assert ("attack", "pickle.loads") in uses_of(p.call(LOADS, data))
 
 
 def test_many_calls_of_one_name_are_counted() -> None:

@@ -124,3 +124,15 @@ def test_more_bytes_of_tensors_than_are_looked_into_are_no_call_of_unknown_code(
     with pytest.raises(MalformedError) as caught, Watch() as watch:
         watch.parse(data)
     assert (caught.value.rule, caught.value.uses) == (rules.LIMIT, ())
+
+
+@pytest.mark.parametrize("bytes_first", [True, False])
+def test_what_no_reader_would_take_counts_before_bytes_that_are_not_looked_into(
+    bytes_first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nested, "MAX_BYTES", 10)
+    bodies = [p.call(FROM_BYTES, blob(t.torch_zip())), p.call(p.name("builtins", "list"), b"N")]
+    body = p.tuple_of(*(bodies if bytes_first else reversed(bodies)))
+    with pytest.raises(MalformedError) as caught, Watch() as watch:
+        watch.parse(p.pickle(body))
+    assert caught.value.rule is (rules.LIMIT if bytes_first else rules.PICKLE)

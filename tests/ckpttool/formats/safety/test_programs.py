@@ -80,8 +80,17 @@ def opened(folder: Path, body: bytes) -> tuple[CkpttoolError, Verdict]:
     return caught.value, inspect(str(folder / "a.pth")).file.verdict
 
 
-def test_the_least_of_programs_is_one(tmp_path: Path) -> None:
-    error, verdict = opened(tmp_path, graph_module(FORWARD + "torch.relu(x)\n"))
+@pytest.mark.parametrize(
+    "code",
+    [
+        pytest.param("torch.relu(x)", id="torch"),
+        pytest.param("operator.add(x, _operator.neg(x))", id="operators"),
+        pytest.param("fx_pytree.tree_flatten_spec(x, self._in_spec)", id="trees"),
+    ],
+)
+def test_the_least_of_programs_is_one(code: str, tmp_path: Path) -> None:
+    imports = IMPORTS + "import operator\nimport _operator\n"
+    error, verdict = opened(tmp_path, graph_module(f"{FORWARD}{code}\n", imports))
     assert ("a program" in error.message, verdict) == (True, Verdict.CANNOT_TELL)
 
 
@@ -126,6 +135,20 @@ HOSTILE = {
     "a loop": graph_module("def forward(self, x):\n    while True:\n        pass\n"),
     "imports that begin what the code ends": graph_module(
         '"""\n' + FORWARD + "x\n", IMPORTS + 'import os; os.system(\'x\')\n"""\n'
+    ),
+    "an operator that calls": graph_module(
+        FORWARD + "operator.methodcaller('tofile', 'y')(x)\n", "import operator\n"
+    ),
+    "a tree that registers functions": graph_module(
+        FORWARD + "fx_pytree.register_pytree_flatten_spec(x, x)\n"
+    ),
+    "a tree as a value": graph_module(
+        "def forward(self, x):\n    t = fx_pytree.tree_flatten_spec\n"
+    ),
+    "imports that are no text": p.call(
+        p.name("torch.fx.graph_module", "reduce_graph_module"),
+        p.dict_of((p.text("_code"), p.text(FORWARD + "x\n"))),
+        b"N",
     ),
     "no Python": graph_module("def forward(self, x:"),
     "a tracer of somebody's": graph_module(
