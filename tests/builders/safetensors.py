@@ -117,6 +117,10 @@ DEFECTS: Dict[str, Tuple[Callable[[], bytes], str]] = {
     "tensor-twice": (_instead(b'"b":', b'"w":'), "INT008"),
     "tensor-twice-by-an-escape": (_instead(b'"b":', b'"\\u0077":'), "INT008"),
     "field-twice": (_instead(b'"dtype":"BF16",', b'"dtype":"BF16","dtype":"BF16",'), "INT008"),
+    "field-twice-and-another-missing": (
+        _instead(b'"shape":[],"data_offsets":[16,18]', b'"shape":[],"dtype":"BF16"'),
+        "INT008",
+    ),
     "shape-twice-by-an-escape": (
         _instead(b'"shape":[],', b'"shape":[],"sh\\u0061pe":[],'),
         "INT008",

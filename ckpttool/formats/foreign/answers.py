@@ -6,7 +6,6 @@ and what it says itself (the title of a page, the code of an error) is said with
 
 from __future__ import annotations
 
-import json
 import re
 from typing import NamedTuple
 
@@ -67,14 +66,8 @@ def answer_in(begin: bytes) -> Answer | None:
     return None
 
 
-def answer_in_json(begin: bytes) -> Answer | None:
+def answer_in_json(document: object) -> Answer | None:
     """Return the answer of an interface that a JSON document is, ``None`` if it is none."""
-    if len(begin) >= SEARCHED:
-        return None
-    try:
-        document = json.loads(begin.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
-        return None
     said = _error_in(document)
     return None if said is None else Answer(f"an error in JSON ({said!r})", _fix(said))
 
@@ -103,7 +96,7 @@ def _text_of(pattern: re.Pattern[bytes], begin: bytes) -> str:
 
 
 def _shortened(text: str) -> str:
-    text = " ".join(text.split())
+    text = " ".join(text[:SEARCHED].split())
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 

@@ -354,8 +354,8 @@ class HeaderReader:
 
     def _skip_blanks(self) -> None:
         blanks = _BLANKS.match(self._text, self._at)
-        if blanks is not None:
-            self._at = blanks.end()
+        assert blanks is not None  # noqa: S101 (it may be of no bytes)
+        self._at = blanks.end()
 
     def _next(self) -> bytes:
         return self._text[self._at : self._at + 1]

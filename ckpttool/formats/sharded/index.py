@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import closing
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ckpttool.files.sources import ByteSource, FileSource, read_bytes
 from ckpttool.files.strict_json import MAX_JSON, begins_object, strict_json
@@ -13,7 +13,7 @@ from ckpttool.files.suffixes import is_called_index
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.findings.text import is_encodable, printable, some_of
-from ckpttool.formats.foreign.answers import SEARCHED, answer_in_json
+from ckpttool.formats.foreign.answers import answer_in_json
 from ckpttool.formats.safetensors.header import MAX_TENSORS
 from ckpttool.tensors.catalogue import Entry
 
@@ -51,14 +51,14 @@ def read_index(source: ByteSource) -> Index:
         UnsupportedError: JSON or another text, but not an index of shards.
     """
     try:
-        document = _document(source)
+        document: Any = strict_json(source, rules.SHARD_INDEX)
     except MalformedError as error:
         # a text that begins with a brace is no broken index, unless name or content says so
         if is_called_index(source.name) or _mentions_weight_map(source):
             raise
         raise _no_index("text that begins as JSON does") from error
-    if document is None:
-        raise _answer(source) or _no_index("a JSON file")
+    if not _has_weight_map(document):
+        raise _answer(document) or _no_index("a JSON file")
     weight_map = document["weight_map"]
     metadata = document.get("metadata")
     if metadata is None:
@@ -77,7 +77,7 @@ def is_index(source: ByteSource, head: bytes) -> bool:
     if source.size > MAX_JSON or not begins_object(head) or not _mentions_weight_map(source):
         return False
     try:
-        return _document(source) is not None
+        return _has_weight_map(strict_json(source, rules.SHARD_INDEX))
     except CkpttoolError:  # opening it as a checkpoint reports the error
         return True
 
@@ -92,18 +92,16 @@ def files_listed(path: str) -> tuple[str, ...]:
         with closing(FileSource(path)) as source:
             if not begins_object(read_bytes(source, 0, min(source.size, _HEAD))):
                 return ()
-            document = _document(source)
+            document: Any = strict_json(source, rules.SHARD_INDEX)
     except CkpttoolError:
         return ()
-    weight_map = document and document["weight_map"]
+    weight_map = document["weight_map"] if _has_weight_map(document) else None
     files = weight_map.values() if isinstance(weight_map, dict) else ()
     return tuple(dict.fromkeys(file for file in files if isinstance(file, str)))
 
 
-def _document(source: ByteSource) -> dict[str, object] | None:
-    """Return the whole index, ``None`` for JSON that is none."""
-    document = strict_json(source, rules.SHARD_INDEX)
-    return document if isinstance(document, dict) and "weight_map" in document else None
+def _has_weight_map(document: Any) -> bool:
+    return isinstance(document, dict) and "weight_map" in document
 
 
 def _mentions_weight_map(source: ByteSource) -> bool:
@@ -119,9 +117,9 @@ def _no_index(what: str) -> UnsupportedError:
     )
 
 
-def _answer(source: ByteSource) -> UnsupportedError | None:
+def _answer(document: object) -> UnsupportedError | None:
     """Return the error for a JSON document that an interface answered in place of a file."""
-    answer = answer_in_json(read_bytes(source, 0, min(source.size, SEARCHED)))
+    answer = answer_in_json(document)
     if answer is None:
         return None
     what = f"the file is {answer.what}, not a checkpoint"

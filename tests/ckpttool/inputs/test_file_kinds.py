@@ -7,10 +7,9 @@ import gzip
 import json
 import pickle
 import py_compile
-import random
 import zipfile
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +19,7 @@ from ckpttool.inputs.file_kinds import Content, FileKind, content_of
 from tests.builders import pickles as p
 from tests.builders import safetensors as st
 from tests.builders import torch_files as tf
+from tests.builders import training
 
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
 
@@ -98,46 +98,11 @@ def test_what_is_called_a_checkpoint_is_one_to_look_at(tmp_path: Path) -> None:
 # --- training state -----------------------------------------------------------------------------
 
 
-def trained() -> tuple[torch.optim.Optimizer, Any]:
-    model = torch.nn.Linear(2, 2)
-    optimizer = torch.optim.AdamW(model.parameters())
-    model(torch.ones(2)).sum().backward()
-    optimizer.step()
-    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
-
-
-SCALER = {
-    "scale": 65536.0,
-    "growth_factor": 2.0,
-    "backoff_factor": 0.5,
-    "growth_interval": 2000,
-    "_growth_tracker": 0,
-}
-STATES: dict[str, Callable[[], Any]] = {
-    "state of an optimizer": lambda: trained()[0].state_dict(),
-    "state of a schedule": lambda: trained()[1].state_dict(),
-    "state of a gradient scaler": lambda: SCALER,
-    "state of random number generators": lambda: {
-        "python": random.getstate(),
-        "numpy": np.random.get_state(),
-        "cpu": torch.get_rng_state(),
-        "cuda": [torch.zeros(16, dtype=torch.uint8)],
-    },
-    "state of random number generators ": lambda: {
-        "step": 7,
-        "random_state": random.getstate(),
-        "numpy_random_seed": np.random.get_state(),
-        "torch_manual_seed": torch.get_rng_state(),
-        "torch_cuda_manual_seed": [],
-    },
-}
-
-
 @pytest.mark.parametrize("as_zip", [True, False])
 @pytest.mark.parametrize("name", ["file", "optimizer.pt", "x.bin"])
-@pytest.mark.parametrize("what", STATES)
+@pytest.mark.parametrize("what", training.STATES)
 def test_training_state_is_known(tmp_path: Path, what: str, name: str, as_zip: bool) -> None:
-    found = saved(tmp_path, STATES[what](), name, as_zip=as_zip)
+    found = saved(tmp_path, training.STATES[what](), name, as_zip=as_zip)
     assert found == Content(FileKind.TRAINING, what.strip())
 
 
@@ -145,16 +110,8 @@ def test_one_generator_alone_is_known_too(tmp_path: Path) -> None:
     assert saved(tmp_path, torch.get_rng_state(), "rng.pth").kind is FileKind.TRAINING
 
 
-def arguments(*calls: bytes) -> bytes:
-    """What a trainer of Hugging Face writes of its arguments: an object, and enumerations."""
-    strategy = p.call(p.name("transformers.trainer_utils", "IntervalStrategy"), p.text("no"))
-    fields = [(p.text(str(number)), one) for number, one in enumerate((strategy, *calls))]
-    made = p.new(p.name("transformers.training_args", "TrainingArguments"))
-    return tf.torch_zip(made + p.dict_of(*fields) + b"b")
-
-
 def test_the_arguments_of_a_trainer_are_known(tmp_path: Path) -> None:
-    found = content(tmp_path, arguments(), "training_args.bin")
+    found = content(tmp_path, tf.torch_zip(training.arguments()), "training_args.bin")
     what = "arguments of a trainer (transformers.training_args.TrainingArguments)"
     assert found == Content(FileKind.TRAINING, what)
 
@@ -192,43 +149,13 @@ def test_arguments_of_a_class_of_ones_own_are_known_where_only_the_class_is_need
 def test_arguments_that_call_more_than_the_library_does_are_looked_at(
     tmp_path: Path, call: bytes
 ) -> None:
-    assert content(tmp_path, arguments(call), "training_args.bin").kind is FileKind.CHECKPOINT
+    assert (
+        content(tmp_path, tf.torch_zip(training.arguments(call)), "training_args.bin").kind
+        is FileKind.CHECKPOINT
+    )
 
 
-@pytest.mark.parametrize(
-    "hidden",
-    [
-        pytest.param(
-            {"state": {"w": torch.ones(2)}, "param_groups": [{"params": [0]}]}, id="names"
-        ),
-        pytest.param(
-            {"state": {5: {"w": torch.ones(2)}}, "param_groups": [{"params": [0]}]}, id="5"
-        ),
-        pytest.param({"state": {0: torch.ones(2)}, "param_groups": []}, id="no group"),
-        pytest.param(
-            {"state": {0: torch.ones(2)}, "param_groups": [{"params": [0]}]}, id="bare tensors"
-        ),
-        pytest.param(
-            {"state": {0: {"norm.w": torch.ones(2)}}, "param_groups": [{"params": [0]}]},
-            id="a state dict as the state of a parameter",
-        ),
-        pytest.param(
-            {"state": {}, "param_groups": [{"params": [0], "w": [torch.ones(2)] * 9}]},
-            id="weights in a group",
-        ),
-        pytest.param({"cuda": [torch.ones(8192).byte() for _ in range(9)]}, id="many generators"),
-        pytest.param({"last_epoch": 1, "w": [0.5] * 10_000}, id="numbers in a schedule"),
-        pytest.param(
-            {"state": {}, "param_groups": [{"params": []}], "model": {"w": torch.ones(2)}},
-            id="weights beside",
-        ),
-        pytest.param({"cpu": torch.ones(2)}, id="a generator of floats"),
-        pytest.param({"cpu": torch.zeros(90_000, dtype=torch.uint8)}, id="a generator too large"),
-        pytest.param({"last_epoch": 1, "w": torch.ones(2)}, id="a schedule with weights"),
-        pytest.param({**SCALER, "w": torch.ones(2)}, id="a scaler with weights"),
-        pytest.param(torch.zeros(90_000, dtype=torch.uint8), id="bytes alone"),
-    ],
-)
+@pytest.mark.parametrize("hidden", training.WEIGHTS.values(), ids=training.WEIGHTS)
 def test_weights_do_not_pass_for_training_state(tmp_path: Path, hidden: object) -> None:
     assert saved(tmp_path, hidden, "optimizer.pt").kind is FileKind.CHECKPOINT
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 
 import pytest
@@ -47,6 +48,9 @@ QUIET = {
     "noise": bytes(range(256)) * 10,
     "a header at the end": b"PK\x03\x04",
     "an entry that points outside": b"PK\x01\x02" + b"\xff" * 60,
+    "a directory alone whose entry points outside": CONTENT[CONTENT.index(b"PK\x01\x02") :].replace(
+        struct.pack("<I", 0) + b"a/data.pkl", b"\xff\xff\xff\x7fa/data.pkl"
+    ),
     "another member": zipped({"a/data.txt": attack()}),
 }
 
@@ -60,6 +64,13 @@ def test_what_torch_reads_is_looked_at_first(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(loose_pickles, "MOST", 3)
     decoys = {f"a/{number}.pkl": attack("decoy") for number in range(20)}
     assert "os.system" in found_in(zipped({**decoys, "a/data.pkl": attack()}))
+
+
+def test_so_many_bytes_are_interpreted_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    two = zipped({"a/data.pkl": attack(), "a/other.pkl": attack("popen")})
+    assert found_in(two) == ["os.system", "os.popen"]
+    monkeypatch.setattr(loose_pickles, "READ", 10)
+    assert found_in(two) == ["os.system"]
 
 
 def test_the_start_and_the_end_of_a_large_file_are_searched(

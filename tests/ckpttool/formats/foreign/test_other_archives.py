@@ -78,6 +78,14 @@ def test_two_state_dicts_behind_each_other_are_read_in_two_ways(tmp_path: Path) 
     assert (type(error), error.rule) == (MalformedError, rules.ZIP_DISAGREES)
 
 
+def test_another_archive_behind_one_of_torch_makes_no_part_of_a_distributed_checkpoint(
+    tmp_path: Path,
+) -> None:
+    data = torch_files.torch_zip() + foreign.zipped({"x.txt": b"x"})
+    error = refused(tmp_path, data)
+    assert (type(error), error.rule) == (MalformedError, rules.ZIP_DISAGREES)
+
+
 def test_an_archive_in_the_row_that_attacks_is_told(tmp_path: Path) -> None:
     attack = p.call(p.name("os", "system"), p.text("true"))
     error = refused(tmp_path, foreign.distributed(attack, TENSOR))

@@ -100,6 +100,24 @@ def test_what_the_library_reads_is_read_with_a_note(
     assert (remark.rule, word in remark.message) == (rules.SAFETENSORS_SPELLING, True)
 
 
+def test_of_many_further_keys_some_are_named() -> None:
+    keys = b"".join(b'"key%d":0,' % number for number in range(100))
+    header = files.GOOD.replace(b'"shape":[],', b'"shape":[],' + keys)
+    (oddity,) = parse(files.file(header)).oddities
+    assert oddity == "further keys in entries: key0, key1, key2, key3, key4, key5, key6, key7"
+
+
+def test_types_and_shapes_are_the_same_where_those_seen_before_are_not_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(safetensors_header, "_MOST_KINDS", 0)
+    tensors = parse(files.file()).tensors.values()
+    assert [(info.dtype.name, info.shape) for info in tensors] == [
+        ("float32", (2, 2)),
+        ("bfloat16", ()),
+    ]
+
+
 def test_what_the_text_of_the_format_has_is_read_without_a_note(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(files.file(files.GOOD + b"  "))
