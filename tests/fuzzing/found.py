@@ -20,6 +20,7 @@ class Found(NamedTuple):
 
 
 _HEADER = "ckpttool/formats/safetensors/test_whole.py::test_a_defect_is_refused_with_its_rule"
+_PICKLE = "ckpttool/formats/test_pickles.py::test_a_broken_stream_is_refused_with_its_place"
 
 FOUND: Tuple[Found, ...] = (
     Found(
@@ -44,5 +45,27 @@ FOUND: Tuple[Found, ...] = (
         "sizes were too large.",
         "ckpttool/tensors/test_in_memory.py::"
         "test_sizes_beside_a_zero_that_numpy_cannot_hold_are_an_error_of_ours",
+    ),
+    Found(
+        "pickle",
+        "The integer `-0` of protocol 0 was read as 0, which CPython's unpickler reads as `False`.",
+        _PICKLE,
+    ),
+    Found(
+        "pickle",
+        "Floats of protocol 0 were read that CPython's unpickler refuses: with underscores or "
+        "spaces, or too large.",
+        _PICKLE,
+    ),
+    Found(
+        "pickle",
+        "A pickle was read of which a number of the memo makes CPython's unpickler ask for 64 GiB.",
+        "ckpttool/formats/test_pickles.py::"
+        "test_a_memo_number_beyond_the_bytes_of_the_pickle_meets_a_limit",
+    ),
+    Found(
+        "pickle",
+        "A dictionary was read whose keys cannot be hashed: a bytearray, an ordered dictionary.",
+        _PICKLE,
     ),
 )

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from ckpttool.findings.errors import MalformedError
-from ckpttool.formats.pickles.nodes import SCALARS, Call, Dict, Global, Node, Set
+from ckpttool.formats.pickles.nodes import (
+    SCALARS,
+    ByteArray,
+    Call,
+    Dict,
+    Global,
+    Node,
+    Set,
+    pair_of,
+)
 from ckpttool.formats.pickles.stack import (
     COST_CONTAINER,
     COST_NUMBER,
@@ -13,7 +22,16 @@ from ckpttool.formats.pickles.stack import (
     too_much,
 )
 
-_UNHASHABLE = frozenset({list, Dict})
+_UNHASHABLE = frozenset({list, Dict, ByteArray})
+# Classes of which no instance can be hashed either, by the modules of Python 2 and 3.
+_UNHASHABLE_CLASSES = frozenset(
+    {("collections", name) for name in ("OrderedDict", "defaultdict", "Counter", "deque")}
+    | {
+        (module, name)
+        for module in ("builtins", "__builtin__")
+        for name in ("bytearray", "dict", "list", "set")
+    }
+)
 
 
 class Containers(Stack):
@@ -127,7 +145,7 @@ class Containers(Stack):
         waiting = [key for key in keys if type(key) not in SCALARS]
         while waiting:
             key = waiting.pop()
-            if type(key) in _UNHASHABLE or (type(key) is Set and not key.frozen):
+            if _is_unhashable(key):
                 raise malformed("a key, or a member of a set, cannot be hashed")
             if type(key) is tuple:
                 # many keys may share one long tuple, or a tuple of tuples of tuples
@@ -135,6 +153,12 @@ class Containers(Stack):
                 if self.budget < 0:
                     raise too_much()
                 waiting.extend(key)
+
+
+def _is_unhashable(key: Node) -> bool:
+    if isinstance(key, Call):
+        return pair_of(key.function) in _UNHASHABLE_CLASSES
+    return type(key) in _UNHASHABLE or (type(key) is Set and not key.frozen)
 
 
 def _appended(call: Call) -> list[Node]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import re
 import struct
+from math import isinf
 
 from ckpttool.findings import rules
 from ckpttool.formats.pickles.nodes import ByteArray
@@ -18,7 +20,8 @@ from ckpttool.formats.pickles.stack import (
 _U16 = struct.Struct("<H").unpack_from
 _I32 = struct.Struct("<i").unpack_from
 _F64 = struct.Struct(">d").unpack_from
-
+# As repr writes it. float() also takes spaces and underscores, which the unpickler in C refuses.
+_FLOAT = re.compile(rb"-?(?:[0-9]+(?:\.[0-9]*)?(?:e[-+]?[0-9]+)?|inf|nan)")
 
 #: From this size on, a text or a run of bytes is taken for an array's content.
 LARGE = 65_536
@@ -85,10 +88,12 @@ class Scalars(Stack):
         self._push(self._integer(line[:-1] if line.endswith(b"L") else line), COST_NUMBER)
 
     def _op_float(self) -> None:
-        try:
-            self._push(float(self._number_line()), COST_NUMBER)  # takes nan and inf, as repr writes
-        except ValueError:
-            raise malformed("a float is not written as a number") from None
+        line = self._number_line()
+        value = float(line) if _FLOAT.fullmatch(line) else None
+        # too large a number is infinite to float(), and an error to the unpickler in C
+        if value is None or (isinf(value) and line.lstrip(b"-") != b"inf"):
+            self._note("a float is not written as a number")
+        self._push(value or 0.0, COST_NUMBER)
 
     def _op_binfloat(self) -> None:
         (value,) = _F64(self.data, self.position)

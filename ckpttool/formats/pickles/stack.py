@@ -16,10 +16,13 @@ MAX_NODE_BYTES, NODE_BYTES_EACH = 100_000_000, 16
 #: and keys that somebody keeps beside the weights some hundreds.
 MAX_INTEGER_BYTES = 1_024
 
+#: How much larger than the number of bytes an index of the memo may be. Picklers count from 0.
+SPARE_INDEXES = 65_536
+
 # What one object costs, in bytes of a 64-bit CPython, with its place in a stack or memo.
 COST_NUMBER, COST_TEXT, COST_CONTAINER, COST_CALL, COST_MEMO = 40, 72, 72, 104, 100
 
-_DECIMAL = re.compile(rb"-?(?:0|[1-9][0-9]*)")
+_DECIMAL = re.compile(rb"0|-?[1-9][0-9]*")
 
 _U32 = struct.Struct("<I").unpack_from
 _U64 = struct.Struct("<Q").unpack_from
@@ -111,7 +114,8 @@ class Stack:
 
     def _integer(self, line: bytes) -> int:
         """Return the integer that a line of protocol 0 spells."""
-        # the unpickler in C reads a leading zero as octal; int() takes spaces and underscores
+        # the unpickler in C reads a leading zero as octal, and -0, of two characters as 00 is, as
+        # False; int() takes spaces and underscores
         if not _DECIMAL.fullmatch(line):
             self._note("an integer is not written as a number")
             return 0
@@ -146,6 +150,9 @@ class Stack:
         elif 0 <= index < len(memo):
             memo[index] = self.stack[-1]
         else:
+            if index > len(self.data) + SPARE_INDEXES:
+                # the unpickler in C makes room for all numbers below: 64 GiB for the largest
+                self._note("a memo index is far larger than the pickle has bytes", rules.LIMIT)
             self.sparse_memo[index] = self.stack[-1]
             self.budget -= COST_MEMO
 

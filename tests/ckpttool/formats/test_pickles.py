@@ -120,6 +120,10 @@ OTHERS_READ_ON = {
     "an integer of a thousand bytes": b"\x8b" + struct.pack("<I", 1025) + bytes(1025) + b"0",
     "a line of digits": b"I" + b"1" * 3100 + b"\n0",
     "an octal number": b"I010\n0",
+    "a zero with a sign": b"I-0\n0",
+    "a float with underscores": b"F1_0\n0",
+    "a float that is too large": b"F1e999\n0",
+    "a memo index larger than the pickle": b"Nr\xff\xff\xff\xff0",
 }
 
 
@@ -183,7 +187,11 @@ MALFORMED = {
     "integer line no number": b"Iabc\n.",
     "integer line that C reads as octal": b"I010\n.",
     "integer line with underscores": b"I1_0\n.",
+    "zero that C reads as False": b"I-0\n.",
     "float line no number": b"Fabc\n.",
+    "float line with underscores": b"F1_0\n.",
+    "float line with a space": b"F 1.0\n.",
+    "float line that C finds too large": b"F-1e999\n.",
     "long line no number": b"Lx\n.",
     "string without quotes": b"Sabc\n.",
     "string with a broken escape": b"S'\\x1'\n.",
@@ -207,6 +215,9 @@ MALFORMED = {
     "list as a key": b"}]K\x01s.",
     "dictionary as a key": b"}}K\x01s.",
     "set as a key": b"}\x8fK\x01s.",
+    "bytearray as a key": b"}\x96" + bytes(8) + b"K\x01s.",
+    "ordered dictionary as a key": b"}" + p.ordered_dict() + b"K\x01s.",
+    "call that makes a set as a key": b"}" + p.call(p.name("__builtin__", "set")) + b"K\x01s.",
     "list in a tuple as a key": b"}]\x85K\x01s.",
     "list as a member": b"\x8f(]\x90.",
     "list as a member of a frozen set": b"(]\x91.",
@@ -388,6 +399,18 @@ def test_one_name_is_one_node() -> None:
 
 def test_memo_numbers_with_gaps_are_kept() -> None:
     assert pickles.parse(b"K\x01r\x00\x01\x00\x000K\x02q\x00j\x00\x01\x00\x00\x86.").root == (2, 1)
+
+
+@pytest.mark.parametrize("put", [b"r\x00\x00\x00\x80", b"p99999\n"], ids=["binary", "text"])
+def test_a_memo_number_beyond_the_bytes_of_the_pickle_meets_a_limit(put: bytes) -> None:
+    with pytest.raises(MalformedError) as caught:
+        pickles.parse(b"N" + put + p.STOP)
+    assert caught.value.rule is rules.LIMIT
+
+
+@pytest.mark.parametrize("line", [b"0.5", b"-0.0", b"1e+22", b"1e-05", b"inf", b"-inf", b"1."])
+def test_a_float_is_read_as_repr_writes_it(line: bytes) -> None:
+    assert pickles.parse(b"F" + line + b"\n.").root == float(line)
 
 
 def test_a_persistent_id_is_kept_as_it_stands() -> None:

@@ -155,6 +155,11 @@ BAD_ZIPS: dict[str, tuple[bytes, Rule]] = {
         t.torch_zip(one(p.storage(kind="Storage", module="evil"))),
         rules.PERSISTENT_ID,
     ),
+    "persistent id of no tensor, empty": (t.torch_zip(beside(b")Q")), rules.PERSISTENT_ID),
+    "persistent id of no tensor, of another class": (
+        t.torch_zip(beside(p.storage(kind="Linear", module="torch.nn"))),
+        rules.PERSISTENT_ID,
+    ),
     "storage is no persistent id": (t.torch_zip(one(b"N")), rules.PERSISTENT_ID),
     "text beside the tensors as a persistent id": (
         t.torch_zip(beside(p.text("0") + b"Q")),

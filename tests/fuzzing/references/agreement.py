@@ -1,0 +1,159 @@
+"""What a pickle's reader said, held to CPython's unpickler and to torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, List, Mapping, Sequence, Tuple
+
+from ckpttool.findings.errors import CkpttoolError
+from ckpttool.findings.uses import Use
+from ckpttool.formats import pickles
+from ckpttool.formats.pickles.nodes import Global, New, Node
+from tests.fuzzing.mutations import opcodes
+from tests.fuzzing.parser import SAME, ViolationError
+from tests.fuzzing.references import restoring
+from tests.fuzzing.references.likeness import difference
+from tests.fuzzing.references.recording import Event, Named, agreed, can_be_recorded, record
+from tests.fuzzing.references.reported import unreported
+from tests.fuzzing.tensors import contents
+
+if TYPE_CHECKING:
+    from ckpttool.findings.uses import NameUse
+    from ckpttool.formats.pickles import Pickle
+    from ckpttool.tensors.catalogue import Checkpoint
+
+
+class Read:
+    """What was read of a file.
+
+    Attributes:
+        checkpoint: the catalogue.
+        tensors: their contents; ``None`` if they are too large to be read here.
+        uses: what names are used for.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.checkpoint = checkpoint
+        self.uses = checkpoint.uses
+        self.tensors = contents(checkpoint)
+
+
+# --- one pickle ----------------------------------------------------------------------------
+
+
+def check_pickle(data: bytes, uses: Sequence[NameUse], *, accepted: bool) -> int | None:
+    """Hold names, calls and values of a pickle, and what is reported of it, to CPython's reading.
+
+    Where it breaks here, CPython is given no more than what was read: up to there both agree. What
+    is done to results is held to the report of a file that was accepted: another one may be
+    refused for a call that fails, after which nothing is done to its result.
+
+    Returns:
+        Where it ends; ``None`` if it breaks.
+
+    Raises:
+        ViolationError: they differ, or a call is not reported.
+    """
+    ours, whole = _parsed(data)
+    part = data[: ours.end]
+    ops = opcodes.split(part).ops
+    if not whole and agreed(ops) < len(part):
+        # refused for its frames: what is behind them is read in another place by CPython
+        part = data[: agreed(ops)]
+        ours, _ = _parsed(part)
+    if not can_be_recorded(ops):
+        return ours.end if whole else None
+    theirs = record(part)
+    names = tuple((one.module, one.name) for one in ours.references)
+    _check_order("name", names, theirs.names, whole=whole and not theirs.error)
+    calls = [_called(call.function, new=isinstance(call, New)) for call in ours.calls]
+    made = [_event(event) for event in theirs.events if event.kind != "state"]
+    _check_order("call", calls, made, whole=whole and not theirs.error)
+    if whole and not theirs.error:
+        found = difference(ours.root, theirs.root)
+        if found:
+            raise ViolationError(f"the values differ: {found}")
+    events = theirs.events[: _judged(ours, theirs.events, whole)]
+    missed = unreported(events, uses, states=accepted)
+    if missed:
+        raise ViolationError(f"not reported: {missed}")
+    return ours.end if whole else None
+
+
+def _parsed(data: bytes) -> Tuple[Pickle, bool]:
+    """Read a pickle, up to where it breaks; return whether it was whole."""
+    broken: List[Pickle] = []
+    try:
+        return pickles.parse(data, broken=broken.append), True
+    except CkpttoolError:
+        return broken[0], False
+
+
+def _judged(ours: Pickle, events: Sequence[Event], whole: bool) -> int:
+    """Return how many events happen before the pickle breaks here."""
+    if whole:
+        return len(events)
+    calls = 0
+    for place, event in enumerate(events):
+        calls += event.kind != "state"
+        if calls > len(ours.calls) or (calls == len(ours.calls) and place == len(events) - 1):
+            return place
+    return len(events)
+
+
+def _check_order(what: str, ours: Sequence[Any], theirs: Sequence[Any], *, whole: bool) -> None:
+    """Hold one order of things to the other.
+
+    CPython may have stopped earlier, since a stub is not what it stands for; and where the pickle
+    breaks here it may have done what is refused here, which is one more.
+    """
+    common = min(len(ours), len(theirs))
+    more = len(theirs) - len(ours)
+    if list(ours[:common]) != list(theirs[:common]) or (more and whole) or more > 1:
+        raise ViolationError(f"{what}s differ: {ours!a:.500} here, {theirs!a:.500}")
+
+
+def _called(function: Node, *, new: bool) -> Tuple[str, ...]:
+    return function.pair if type(function) is Global else ("a result",)
+
+
+def _event(event: Event) -> Tuple[str, ...]:
+    return event.what.pair if isinstance(event.what, Named) else ("a result",)
+
+
+# --- tensors -------------------------------------------------------------------------------
+
+
+def check_tensors(said: Read, content: bytes, data: bytes, storages: Mapping[str, bytes]) -> str:
+    """Hold the tensors of a file to those that torch makes of it, or CPython of its pickle.
+
+    Returns:
+        What :meth:`tests.fuzzing.parser.Parser.compare` does.
+
+    Raises:
+        ViolationError: they differ.
+    """
+    try:
+        root, reason = restoring.by_torch(content)
+        if reason:
+            root = restoring.by_cpython(data, storages)
+    except restoring.KnownError as known:
+        return str(known)
+    except ViolationError:
+        if any(use.use in _CALLED for use in said.uses):
+            return "calls something"
+        if said.checkpoint.unread:
+            return "has tensors that are not read"
+        raise
+    if said.tensors is None:
+        return "too large to be read"
+    wrapper = said.checkpoint.wrapper or ""
+    for name, ours in said.tensors.items():
+        dotted = f"{wrapper}.{name}" if wrapper else name
+        theirs = [restoring.content_of(one) for one in restoring.under(root, dotted)]
+        if ours not in theirs:
+            raise ViolationError(f"tensor {name!a}: {ours!a:.200} here, {theirs!a:.300}")
+    return SAME
+
+
+# Of a file with such calls nothing but the report counts: what they return is not known.
+_CALLED = (Use.CALL, Use.ATTACK)
