@@ -68,4 +68,28 @@ FOUND: Tuple[Found, ...] = (
         "A dictionary was read whose keys cannot be hashed: a bytearray, an ordered dictionary.",
         _PICKLE,
     ),
+    Found(
+        "zip",
+        "An archive was accepted whose alignment of storages is no number, or whose id is no text:"
+        " torch.load refuses these.",
+        "ckpttool/formats/torch/test_torch_files.py::test_a_bad_zip_is_refused",
+    ),
+    Found(
+        "zip",
+        "A TorchScript program that states big-endian numbers was read as such, and by"
+        " torch.jit.load as little-endian.",
+        "ckpttool/formats/torch/test_script.py::test_a_program_of_big_endian_numbers_is_not_read",
+    ),
+    Found(
+        "zip",
+        "Of a refused archive, a pickle whose deflate stream breaks off was not judged: torch reads"
+        " what comes before.",
+        "ckpttool/formats/foreign/test_loose_pickles.py::test_a_pickle_is_found",
+    ),
+    Found(
+        "zip",
+        "Headers in every fourth byte of a refused archive took seconds to look through.",
+        "ckpttool/formats/foreign/test_loose_pickles.py::"
+        "test_marks_without_a_pickle_are_looked_at_up_to_a_limit",
+    ),
 )

@@ -200,7 +200,7 @@ def _not_stored(name: str, flags: bytes, offset: int) -> CkpttoolError:
         offset=offset,
         expected="method 0 (stored), no flags but 0x0808",
         found=f"method {method}, flags 0x{bits:04x}",
-        fix="Load and save it again with torch.save.",
+        fix="Where you know who wrote it, load it and save it again with torch.save.",
     )
 
 

@@ -25,7 +25,7 @@ from ckpttool.formats.pickles.nodes import Global, Node, PersistentId
 from ckpttool.formats.safety.watch import Watch
 from ckpttool.formats.state_dicts import catalogued as state_dicts
 from ckpttool.formats.state_dicts.catalogued import StateDict
-from ckpttool.formats.torch import script
+from ckpttool.formats.torch import script, zip_facts
 from ckpttool.tensors.catalogue import Checkpoint, Checksum, Extent
 from ckpttool.tensors.dtypes import DType
 
@@ -33,10 +33,6 @@ FORMAT, PROGRAM = "torch-zip", "torch-script"
 
 #: Bytes of data.pkl, which is read whole; that of a million tensors has 170 million.
 MAX_PICKLE = 512_000_000
-#: File format versions that torch reads: kMin and kMaxSupportedFileFormatVersion.
-VERSIONS = range(1, 11)
-
-_SMALL = 64  # bytes of `version` and `byteorder`, which have at most six
 
 
 def matches(head: bytes) -> bool:
@@ -148,8 +144,8 @@ def content_of(
     archive = read_archive(source, code=code)
     top, data = _top_folder(archive), archive.source
     constants = _constants(archive, top, code=code)
-    _check_version(archive, top)
-    big_endian = _is_big_endian(archive, top)
+    zip_facts.check(archive, top)
+    big_endian = zip_facts.is_big_endian(archive, top, program=constants is not None)
     member = archive.members[f"{top}/data.pkl"]
     folder = f"{top}/data/"
     storages, checksums = _records(archive, folder, data if whole is None else whole, base)
@@ -295,42 +291,6 @@ def _top_folder(archive: Archive) -> str:
             found=f"{len(tops)} top entries, {len(pickled)} of them with data.pkl",
         )
     return pickled[0]
-
-
-def _check_version(archive: Archive, top: str) -> None:
-    names = [f"{top}/version"]
-    if f"{top}/.data/version" in archive.members:
-        names.append(f"{top}/.data/version")  # the one that torch reads, if there is one
-    for name in names:
-        text = _small_member(archive, name)
-        digits = text.strip() if text is not None else b""
-        if not digits.isdigit() or int(digits) not in VERSIONS:
-            raise MalformedError(
-                "the archive states no file format version that torch reads",
-                rules.TORCH_ARCHIVE,
-                member=name,
-                expected=f"{VERSIONS[0]} to {VERSIONS[-1]}",
-                found="no such member" if text is None else repr(text),
-            )
-
-
-def _is_big_endian(archive: Archive, top: str) -> bool:
-    # older releases do not write it, and torch takes their files for little-endian
-    text = _small_member(archive, f"{top}/byteorder")
-    if text not in (None, b"little", b"big"):
-        raise MalformedError(
-            "the byte order is not known",
-            rules.TORCH_ARCHIVE,
-            member=f"{top}/byteorder",
-            expected="little or big",
-            found=repr(text),
-        )
-    return text == b"big"
-
-
-def _small_member(archive: Archive, name: str) -> bytes | None:
-    member: Member | None = archive.members.get(name)
-    return None if member is None else read_member(archive.source, member, _SMALL)
 
 
 def _records(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zipfile
+import zlib
 
 import pytest
 
@@ -12,6 +13,7 @@ from ckpttool.formats.foreign import loose_pickles
 from ckpttool.formats.foreign.loose_pickles import judge_loose_pickles
 from ckpttool.formats.safety.watch import Watch
 from tests.builders import pickles as p
+from tests.builders import zips
 from tests.builders.foreign import zipped
 
 
@@ -25,10 +27,24 @@ def found_in(data: bytes) -> list[str]:
     return [use.name for use in watch.uses]
 
 
+def deflated_and_broken_off(behind: bytes, before: str = "") -> bytes:
+    """Torch's reader takes what a deflate stream gives out before it breaks off."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    data = packer.compress(p.pickle(p.text(before) + b"0" + attack()[2:-1]))
+    data += packer.flush(zlib.Z_SYNC_FLUSH) + behind
+    says = {"method": 8}
+    return zips.archive(zips.Item(b"a/data.pkl", data, local=says, central=says))
+
+
+LONG = " ".join(map(str, range(20_000)))  # of several steps once it is deflated
 CONTENT = zipped({"a/data.pkl": attack()})
 ARCHIVES = {
     "stored": CONTENT,
     "deflated": zipped({"a/data.pkl": attack()}, zipfile.ZIP_DEFLATED),
+    "deflated, then of no kind of block": deflated_and_broken_off(b"\xff"),
+    "deflated, then from too far back": deflated_and_broken_off(b"\x02\xff\xff"),
+    "deflated, then cut": deflated_and_broken_off(b""),
+    "deflated in several steps, then broken off": deflated_and_broken_off(b"\xff", LONG),
     "in other case": zipped({"a/DATA.PKL": attack()}),
     "bytes before it": b"x" * 100 + CONTENT,
     "cut in the directory": CONTENT[:-30],
@@ -81,3 +97,21 @@ def test_the_start_and_the_end_of_a_large_file_are_searched(
     assert found_in(middle[: middle.index(b"PK\x01\x02")]) == []
     last = zipped({"a/x": bytes(1_000), "a/data.pkl": attack()})
     assert found_in(last[: last.index(b"PK\x01\x02")]) == ["os.system"]
+
+
+def test_marks_without_a_pickle_are_looked_at_up_to_a_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = b"PK\x03\x04" * 20 + bytes(30) + CONTENT
+    assert found_in(data) == ["os.system"]
+    monkeypatch.setattr(loose_pickles, "MOST_HEADERS", 20)
+    assert found_in(data) == []
+
+
+def test_names_are_listed_up_to_a_limit_and_those_of_pickles_always(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = MemorySource(zipped({"a": b"", "b": b"", "c/data.pkl": b""}), "a.pth")
+    assert loose_pickles.names_in(source) == ["a", "b", "c/data.pkl"]
+    monkeypatch.setattr(loose_pickles, "MOST_NAMES", 1)
+    assert loose_pickles.names_in(source) == ["a", "c/data.pkl"]

@@ -359,3 +359,11 @@ def test_a_real_archive_is_compared_with_its_local_headers(tmp_path: Path) -> No
             read = read_member(source, members[info.filename], 1_000_000)
             assert read == archive.read(info)
     source.close()
+
+
+def test_a_program_of_big_endian_numbers_is_not_read(tmp_path: Path) -> None:
+    path = written(scripts.program(byteorder=b"big"), tmp_path)
+    with pytest.raises(UnsupportedError, match="would read as little-endian"):
+        open_checkpoint(path)
+    with open_checkpoint(written(scripts.program(byteorder=b"little"), tmp_path)) as checkpoint:
+        assert list(checkpoint) == ["w", "b"]

@@ -103,6 +103,12 @@ BAD_ZIPS: dict[str, tuple[bytes, Rule]] = {
     ),
     "version no number": (t.torch_zip(members={"version": b"-3"}), rules.TORCH_ARCHIVE),
     "byte order unknown": (t.torch_zip(members={"byteorder": b"middle"}), rules.TORCH_ARCHIVE),
+    "alignment no number": (
+        t.torch_zip(members={".storage_alignment": b"wide"}),
+        rules.TORCH_ARCHIVE,
+    ),
+    "alignment empty": (t.torch_zip(members={".storage_alignment": b""}), rules.TORCH_ARCHIVE),
+    "id no text": (t.torch_zip(members={".data/serialization_id": b"\xff1"}), rules.TORCH_ARCHIVE),
     "second top folder": (t.torch_zip(members={"../other/x": b""}), rules.ZIP_NAME),
     "record missing": (t.torch_zip(storages={}), rules.MISSING_STORAGE),
     "record short": (t.torch_zip(storages={"0": bytes(15)}), rules.STORAGE_SIZE),
