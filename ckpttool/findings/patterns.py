@@ -25,7 +25,7 @@ _TOKENS = {
     True: re.compile(rf"{_SHORT}|{_GLOB}|[^\\{{}}\[*?]+|.", re.DOTALL),
     False: re.compile(rf"{_SHORT}|(?P<set>(?!))|(?P<wildcard>(?!))|[^\\{{}}]+|.", re.DOTALL),
 }
-_NUMBERS = re.compile(r"([0-9]+)(?:-([0-9]+))?")
+_NUMBERS = re.compile(r"([0-9]{1,15})(?:-([0-9]{1,15}))?")
 
 _Spans = Tuple[Tuple[int, int], ...]
 

@@ -342,7 +342,7 @@ class Family:
     @cached_property
     def _block(self) -> re.Pattern[str]:
         stacks = "|".join(map(re.escape, self.stacks)) or "(?!)"
-        return re.compile(rf"^({stacks})\.(\d+)\.(.+)$", re.DOTALL)
+        return re.compile(rf"^({stacks})\.(\d{{1,9}})\.(.+)$", re.DOTALL)
 
     def is_layernorm(self, name: str) -> bool:
         """Whether a tensor is a LayerNorm's weight or bias."""
@@ -351,7 +351,7 @@ class Family:
 
 def depth_of(names: Iterable[str], stack: str) -> int | None:
     """Return how many blocks a stack has; ``None`` where it has none or numbers are missing."""
-    block = re.compile(rf"{re.escape(stack)}\.(\d+)\..", re.DOTALL)
+    block = re.compile(rf"{re.escape(stack)}\.(\d{{1,9}})\..", re.DOTALL)
     numbers = {int(found[1]) for found in map(block.match, names) if found}
     # with a gap, in a shard or a damaged file, the depth is unknown
     return len(numbers) if numbers and numbers == set(range(len(numbers))) else None

@@ -215,7 +215,7 @@ class _Builder:
         elif sign == "{":
             close = self._text.find("}", self._at)
             low, comma, high = self._text[self._at + 1 : max(close, 0)].partition(",")
-            if close < 0 or not low.isdigit() or not (high.isdigit() or not high):
+            if close < 0 or not _is_number(low) or not (_is_number(high) or not high):
                 raise _UnreadError
             self._at = close + 1
             least = int(low[:4])
@@ -281,6 +281,11 @@ class _Builder:
                 tests.append(taken.__eq__)
         self._at += 1
         return _one_of(tests, negative)
+
+
+def _is_number(text: str) -> bool:
+    # not by isdigit alone, for which a superscript is a digit, too
+    return text.isascii() and text.isdigit()
 
 
 def _is_any(character: str) -> bool:

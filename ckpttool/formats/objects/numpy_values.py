@@ -8,6 +8,7 @@ order, ...)``. The source of these rules is numpy's own ``__reduce__`` of the th
 
 from __future__ import annotations
 
+import re
 import struct
 from math import prod
 from typing import Iterable, Iterator, NamedTuple
@@ -38,6 +39,7 @@ _BYTEARRAY = (("builtins", "bytearray"), ("__builtin__", "bytearray"))
 # Kinds of elements without a unit and without fields: the bytes that a code's number counts. ``U``
 # counts characters, which numpy keeps as UTF-32.
 _WIDTHS = {**dict.fromkeys("biufcSV", 1), "U": 4}
+_CODE = re.compile(r"[A-Za-z][0-9]{1,9}")
 _MOST_DIMENSIONS = 64  # NPY_MAXDIMS of numpy 2; 32 before
 
 
@@ -225,7 +227,7 @@ def element_type(node: Node) -> ElementType | None:
     # (version, byte order, subarray, names, fields, size, alignment, flags, metadata); the last two
     # came later, and metadata is written for dates only
     plain = 6 <= len(state) <= 9 and state[1] in ("<", ">", "|", "=") and state[2:5] == (None,) * 3
-    if not plain or node.mapped or node.appended or not code[1:].isdigit() or len(code) > 10:
+    if not plain or node.mapped or node.appended or not _CODE.fullmatch(code):
         return None
     if code[0] in "Mm" and len(state) == 9:
         return _time_type(code, state)

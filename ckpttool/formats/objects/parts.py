@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Callable, Iterator
 from ckpttool.files.sources import MemorySource
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.objects.attributes import (
-    MAX_WRAPPINGS,
     attributes_of,
     size_of,
 )
@@ -84,12 +83,15 @@ class PartsReader:
         self._big_endian = big_endian
         self._looks = MAX_LOOKS
 
-    def read(self, name: str, node: Node) -> InParts | None:
-        """Return what a tensor is made of that is not read as one; ``None`` for an unknown call."""
+    def read(self, name: str, node: Call) -> InParts | None:
+        """Return what a tensor is made of that ``rebuild`` refused as of a kind that is not read.
+
+        ``None`` for an unknown call.
+        """
         self._looks += LOOKS_EACH
         return self._read(name, node, _DEPTH)
 
-    def _read(self, name: str, node: Node, depth: int) -> InParts | None:
+    def _read(self, name: str, node: Call, depth: int) -> InParts | None:
         call, state = _innermost(node)
         read = None if call is None else _READERS.get(pair_of(call.function) or ("", ""))
         if call is None or read is None:
@@ -97,8 +99,6 @@ class PartsReader:
         made = InParts(name, _TENSOR)
         try:
             self._look(1)
-            if _is_changed(node) or _is_changed(call) or type(call.args) is not tuple:
-                raise _ClosedError("it is changed after its call")
             return read(self, made, call.args, state, depth)
         except _ClosedError as reason:
             return (reason.made or made)._replace(closed=str(reason))
@@ -243,7 +243,7 @@ class PartsReader:
             raise _ClosedError("they are those of one rank", made)
         attributes = attributes_of(state)
         if attributes is None:
-            raise _ClosedError("its state is not a dictionary of attributes", made)
+            raise _ClosedError("it has an attribute twice", made)
         if depth == 0:
             raise _ClosedError("tensors lie too deep in tensors", made)
         parts: list[TensorInfo] = []
@@ -323,27 +323,24 @@ def facts_of(one: InParts) -> dict[str, object]:
     return {**found, "attributes": attributes}
 
 
-def _innermost(node: Node) -> tuple[Call | None, Node]:
-    """Return the call that makes a tensor, within calls around it, and the state it is given."""
+def _innermost(node: Call) -> tuple[Call | None, Node]:
+    """Return the call that makes a tensor, within calls around it, and the state it is given.
+
+    Of a tensor that :func:`rebuild` refused as a kind that is not read, so that the calls around
+    the one that makes it are not too many, and have their arguments.
+    """
     state: Node = None
-    for _ in range(MAX_WRAPPINGS):
-        if not isinstance(node, Call) or type(node.args) is not tuple:
-            return None, None
+    while True:
         function = pair_of(node.function)
         if function in UNSUPPORTED:
             return node, state
-        if function in WRAPPING and node.args:
+        if function in WRAPPING:
             node = node.args[0]
-        elif function in FROM_TYPE and len(node.args) == 4 and type(node.args[2]) is tuple:
+        elif function in FROM_TYPE and type(node.args[2]) is tuple:
             state = node.args[3]
             node = Call(node.args[0], node.args[2])
         else:
             return None, None
-    return None, None
-
-
-def _is_changed(node: Node) -> bool:
-    return bool(node.states or node.mapped or node.appended)
 
 
 def _numbers(made: InParts, params: tuple[Node, ...]) -> Iterator[TensorInfo]:

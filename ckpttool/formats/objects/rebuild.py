@@ -124,10 +124,11 @@ def _is_class(function: Node) -> bool:
 def dress_of(node: Call) -> Node:
     """Return a tensor's attributes, within an object of its class if that is a subclass.
 
-    ``None`` for a tensor without either. Whether it is a parameter makes no difference.
+    ``None`` for a tensor without either. Whether it is a parameter makes no difference. The tensor
+    is one that :func:`rebuild` returns: the calls around the one that makes it are not too many.
     """
     cls, states = None, []
-    for _ in range(MAX_WRAPPINGS):
+    while True:
         function = pair_of(node.function)
         if function == _WITH_STATE:
             states += node.args[3:]

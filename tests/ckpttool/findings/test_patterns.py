@@ -30,6 +30,7 @@ from ckpttool.findings.text import printable
         (r"odd\{0\}.w", "odd{0}.w"),
         (r"odd\\.w", "odd\\.w"),
         ("a.{01,b}", "a.01"),
+        ("a.{" + "9" * 5_000 + ",b}", "a." + "9" * 5_000),
         (r"a\x1b[2J", "a\x1b[2J"),
         (r"\x3a\x3aerror\x3a\x3a", "::error::"),
         ("[", "["),

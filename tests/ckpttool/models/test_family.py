@@ -20,6 +20,7 @@ from ckpttool.findings.results import FileReport
 from ckpttool.models.coverage import cover
 from ckpttool.models.families import FAMILIES, models
 from ckpttool.models.families.mae import MAE
+from ckpttool.models.family import depth_of
 from ckpttool.models.schema import schema_of
 from ckpttool.reports.terminal.diff_map import write_map
 from ckpttool.reports.terminal.facts import coverage_text
@@ -207,6 +208,15 @@ def test_a_role_is_the_same_name_in_other_blocks_of_the_stack() -> None:
     assert found.tensors == ("layers.3.mix.weight",)
     # of another family these are no blocks
     assert list(siblings.check_magnitudes(built.evidence(arrays, family=MAE))) == []
+
+
+def test_a_number_that_is_longer_than_any_real_one_is_none_of_a_block() -> None:
+    long = f"blocks.{'9' * 5_000}.norm1.weight"
+    assert MAE.block_of(long) is None
+    assert depth_of([long, "blocks.0.norm1.weight"], "blocks") == 1
+    block = MAE.block_of("blocks.999999999.norm1.weight")
+    assert block is not None
+    assert block.number == 999_999_999
 
 
 def test_equal_blocks_are_those_of_a_group() -> None:

@@ -54,6 +54,12 @@ def test_the_start_and_the_end_are_those_of_the_text(expression: str) -> None:
         assert bool(found.ends(text)) == bool(re.match(expression, text))
 
 
+@pytest.mark.parametrize("times", ["{\u00b2}", "{1,\u00b2}", "{\u0663}", "{}", "{,}"])
+def test_times_that_are_no_number_are_not_read(times: str) -> None:
+    _, unread = any_of([f"a{times}"])
+    assert unread == [f"a{times}"]
+
+
 def test_any_of_several_may_match() -> None:
     found, unread = any_of(["a+", "(?=b)", "c$"])
     assert unread == ["(?=b)"]

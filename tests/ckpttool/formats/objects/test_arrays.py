@@ -13,6 +13,7 @@ from ckpttool import open_checkpoint
 from ckpttool.findings.errors import MalformedError
 from ckpttool.tensors.catalogue import TensorInfo
 from ckpttool.tensors.gather import fill
+from tests.builders import arrays
 from tests.builders import pickles as p
 from tests.builders import torch_files as t
 
@@ -88,28 +89,28 @@ def test_what_holds_no_plain_numbers_stays_an_entry(value: Any, tmp_path: Path) 
         assert [(entry.key, entry.inside) for entry in checkpoint.entries] == [("a", True)]
 
 
-def described(data: bytes, shape: bytes = b"K\x02\x85") -> bytes:
-    """The pickle of an array of float32: a call, and the state it is given."""
-    dtype = p.call(p.name("numpy", "dtype"), p.text("f4"), b"\x89", b"\x88")
-    dtype += p.tuple_of(b"K\x03", p.text("<"), b"N", b"N", b"N", b"J\xff\xff\xff\xff") + b"b"
-    module = "numpy.core.multiarray"
-    empty = p.call(p.name(module, "_reconstruct"), p.name("numpy", "ndarray"), b"K\x00\x85", data)
-    return empty + p.tuple_of(b"K\x01", shape, dtype, b"\x89", data) + b"b"
-
-
 def test_bytes_that_do_not_fit_the_shape_are_refused(tmp_path: Path) -> None:
     eight = p.call(p.name("_codecs", "encode"), p.text("12345678"), p.text("latin1"))
     path = tmp_path / "a.pth"
-    path.write_bytes(t.torch_zip(p.dict_of((p.text("a"), described(eight)))))
+    path.write_bytes(t.torch_zip(p.dict_of((p.text("a"), arrays.array(eight)))))
     with open_checkpoint(str(path)) as checkpoint:
         assert checkpoint.tensors["a"].shape == (2,)
-    path.write_bytes(t.torch_zip(p.dict_of((p.text("a"), described(eight, b"K\x03\x85")))))
+    path.write_bytes(t.torch_zip(p.dict_of((p.text("a"), arrays.array(eight, b"K\x03\x85")))))
     with pytest.raises(MalformedError, match="other bytes than its shape needs"):
         open_checkpoint(str(path))
 
 
+def test_of_one_axis_rows_and_columns_are_the_same(tmp_path: Path) -> None:
+    eight = p.bytes_of(bytes(range(8)))
+    path = tmp_path / "a.pth"
+    path.write_bytes(t.torch_zip(p.dict_of((p.text("a"), arrays.array(eight, columns=arrays.YES)))))
+    with open_checkpoint(str(path)) as checkpoint:
+        info = checkpoint.tensors["a"]
+        assert (info.shape, info.strides, elements(info)) == ((2,), None, bytes(range(8)))
+
+
 def test_text_that_stands_for_no_bytes_is_refused(tmp_path: Path) -> None:
     text = p.call(p.name("_codecs", "encode"), p.text("\u20ac" * 8), p.text("latin1"))
-    (tmp_path / "a.pth").write_bytes(t.torch_zip(p.dict_of((p.text("a"), described(text)))))
+    (tmp_path / "a.pth").write_bytes(t.torch_zip(p.dict_of((p.text("a"), arrays.array(text)))))
     with pytest.raises(MalformedError):
         open_checkpoint(str(tmp_path / "a.pth"))

@@ -12,9 +12,11 @@ import torch
 
 from ckpttool import open_checkpoint
 from ckpttool.conversion.documents import sidecar as make_sidecar
-from ckpttool.formats.objects.beside import LONGEST_KEY, joined, steps, tensors_beside
-from ckpttool.formats.pickles.nodes import Call, Global, New
+from ckpttool.formats.objects.beside import LONGEST_KEY, Beside, joined, steps, tensors_beside
+from ckpttool.formats.pickles import parse
+from ckpttool.formats.pickles.nodes import Call, Global, New, PersistentId
 from ckpttool.tensors.gather import fill
+from tests.builders import pickles as p
 from tests.builders.checkpoints import with_attributes
 from tests.builders.nodes import dict_node
 
@@ -110,6 +112,43 @@ def test_what_lies_deep_in_an_attribute_is_in_the_sidecar(tmp_path: Path) -> Non
 
 def sidecar(checkpoint: Any) -> Any:
     return json.loads(make_sidecar(checkpoint, (), {})[1])
+
+
+def shell_of(body: bytes) -> Call | None:
+    """What a container around the state dict has besides its content."""
+    node = parse(p.pickle(body)).root
+    beside = Beside(tuple, fail, False, frames=lambda: [("k", node)])
+    shells = list(beside.shells())
+    assert [key for key, _ in shells] in ([], ["k.$self"])
+    return shells[0][1] if shells else None
+
+
+def fail(_: PersistentId) -> Any:
+    raise AssertionError("no storage is looked for")
+
+
+ORDERED, ENTRY = p.ordered_dict(), p.text("a") + b"K\x01s"
+
+
+def test_a_plain_container_is_its_content_and_no_more() -> None:
+    versions = p.dict_of((p.text("_metadata"), p.dict_of())) + b"b"
+    for body in (p.dict_of((p.text("a"), b"N")), b"]", ORDERED + ENTRY, ORDERED + ENTRY + versions):
+        assert shell_of(body) is None
+
+
+def test_what_a_container_has_besides_its_content_is_kept() -> None:
+    attributes = p.dict_of((p.text("_metadata"), b"N"), (p.text("mine"), b"K\x01")) + b"b"
+    shell = shell_of(ORDERED + ENTRY + attributes)
+    assert shell is not None
+    assert (shell.args, shell.mapped) == ((), None)
+    assert [list(state.pairs()) for state in shell.states or ()] == [
+        [("_metadata", None), ("mine", 1)]
+    ]
+    factory = p.call(p.name("collections", "defaultdict"), p.name("builtins", "int")) + ENTRY
+    shell = shell_of(factory)
+    assert shell is not None
+    assert [str(one) for one in shell.args] == ["builtins.int"]
+    assert (shell.mapped, shell.states) == (None, None)
 
 
 def test_a_file_without_a_pickle_has_none(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import ckpttool
+from ckpttool.findings.errors import MalformedError
 from ckpttool.findings.finding import Verdict
 from ckpttool.formats import open_checkpoint
 from ckpttool.tensors.catalogue import Checkpoint
@@ -75,18 +76,29 @@ def placement(name: str, module: str = f"{_MODULE}.placement_types") -> bytes:
     return p.new(p.name(module, name)) + p.dict_of() + b"b"
 
 
+def mesh(layout: bytes) -> bytes:
+    """A mesh whose layout has these attributes."""
+    inner = p.new(p.name("torch.distributed._mesh_layout", "_MeshLayout")) + layout + b"b"
+    made = p.new(p.name("torch.distributed.device_mesh", "DeviceMesh"))
+    return made + p.dict_of((p.text("_layout"), inner)) + b"b"
+
+
 def dtensor(
     *placements: bytes,
     local: bytes | None = None,
     shape: bytes = _TWO,
     dtype: str = "float32",
     further: bytes = b"",
+    on: bytes = b"N",
+    state: bytes | None = None,
 ) -> bytes:
     """A DTensor of 2 x 2, whose local tensor has that shape, too, if it is not given."""
     spec = p.new(p.name(f"{_MODULE}._dtensor_spec", "DTensorSpec"))
-    spec += p.dict_of((p.text("placements"), p.tuple_of(*placements))) + b"b"
+    places = (p.text("placements"), p.tuple_of(*placements))
+    spec += p.dict_of(places, (p.text("mesh"), on)) + b"b"
     local = p.tensor(shape=_TWO, strides=_STRIDES) if local is None else local
-    state = p.dict_of((p.text("_local_tensor"), local), (p.text("_spec"), spec))
+    if state is None:
+        state = p.dict_of((p.text("_local_tensor"), local), (p.text("_spec"), spec))
     layout = p.call(p.name("torch.serialization", "_get_layout"), p.text("torch.strided"))
     cls = p.name(_MODULE, "DTensor")
     device = p.call(p.name("torch", "device"), p.text("cpu"))
@@ -119,6 +131,8 @@ FORGED = {
     "a local tensor of another type": dtensor(placement("Replicate"), dtype="int32"),
     "a summand of the whole shape": dtensor(placement("Partial")),
     "no placement": dtensor(),
+    "no local tensor": dtensor(placement("Replicate"), state=p.dict_of()),
+    "no state": dtensor(placement("Replicate"), state=b"N"),
     "a placement of another module": dtensor(placement("Replicate", "evil")),
     "a shape of 2**60": dtensor(
         placement("Replicate"), shape=p.tuple_of(p.integer(2**60), p.integer(2**60))
@@ -132,6 +146,28 @@ def test_one_that_contradicts_itself_is_not_read(tmp_path: Path, value: bytes) -
     with opened(tmp_path, value) as checkpoint:
         assert [name for name, _ in checkpoint.unread] == ["x"]
         assert list(checkpoint) == ["w"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [
+        pytest.param(_TWO, " on a mesh of 2 x 2", id="several axes"),
+        pytest.param(b"K\x02", " on a mesh of 2", id="one axis"),
+        pytest.param(p.text("large"), "", id="no sizes"),
+        pytest.param(p.tuple_of(b"K\x00"), "", id="a size of none"),
+    ],
+)
+def test_a_mesh_is_told_by_the_shape_of_its_layout(shape: bytes, told: str, tmp_path: Path) -> None:
+    on = mesh(p.dict_of((p.text("shape"), shape), (p.text("stride"), b"K\x01")))
+    with opened(tmp_path, dtensor(placement("Partial"), on=on)) as checkpoint:
+        reason = f"one rank's part of a DTensor (placed Partial(){told})"
+        assert checkpoint.unread == (("x", reason),)
+
+
+def test_a_dtensor_that_is_changed_after_its_call_is_refused(tmp_path: Path) -> None:
+    changed = dtensor(placement("Replicate"), further=p.dict_of((p.text("a"), b"N")) + b"b")
+    with pytest.raises(MalformedError, match="changed after its call"):
+        opened(tmp_path, changed)
 
 
 def test_a_dtensor_in_a_dtensor_is_not_read(tmp_path: Path) -> None:

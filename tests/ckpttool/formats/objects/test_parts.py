@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from ckpttool.findings.errors import MalformedError
 from ckpttool.formats import open_checkpoint
 from ckpttool.formats.objects import parts
 from ckpttool.formats.objects.parts import facts_of
 from ckpttool.tensors.in_parts import InParts
-from tests.builders import checkpoints, in_parts
+from tests.builders import arrays, checkpoints, in_parts
 from tests.builders import pickles as p
 from tests.builders.repository import ROOT
 from tests.builders.torch_files import torch_zip
@@ -135,9 +136,11 @@ def coo(indices: bytes, values: bytes, shape: bytes) -> bytes:
     return p.call(p.name(UTILS, "_rebuild_sparse_tensor"), layout("sparse_coo"), data)
 
 
-def csr(starts: bytes, places: bytes, values: bytes, shape: bytes) -> bytes:
+def csr(
+    starts: bytes, places: bytes, values: bytes, shape: bytes, name: str = "sparse_csr"
+) -> bytes:
     data = p.tuple_of(starts, places, values, shape)
-    return p.call(p.name(UTILS, "_rebuild_sparse_tensor"), layout("sparse_csr"), data)
+    return p.call(p.name(UTILS, "_rebuild_sparse_tensor"), layout(name), data)
 
 
 def quantized(kind: str, *params: bytes, count: int = 16, rows: int = 16) -> bytes:
@@ -153,11 +156,29 @@ def quantized(kind: str, *params: bytes, count: int = 16, rows: int = 16) -> byt
     )
 
 
-def subclass(state: bytes, cls: bytes = p.name("evil", "Tensor")) -> bytes:
+def subclass(state: bytes, cls: bytes = p.name("evil", "Tensor"), *, least: bool = False) -> bytes:
+    """A tensor of a class; ``least`` leaves out what torch writes after its type."""
     args = (cls, p.name("torch", "float32"), size(2), size(1), b"K\x00", b"N", b"N", b"\x89")
     rebuild = p.name(UTILS, "_rebuild_wrapper_subclass")
     function = p.name("torch._tensor", "_rebuild_from_type_v2")
-    return p.call(function, rebuild, cls, p.tuple_of(*args), state)
+    return p.call(function, rebuild, cls, p.tuple_of(*args[: 2 if least else None]), state)
+
+
+def subclasses(times: int) -> bytes:
+    """A tensor in so many of a class, one in the other."""
+    value = VALUES
+    for _ in range(times):
+        value = subclass(p.dict_of((p.text("a"), value)))
+    return value
+
+
+OF_NUMPY = p.call(
+    p.name(UTILS, "_rebuild_device_tensor_from_numpy"),
+    arrays.array(p.bytes_of(bytes(8))),
+    p.name("torch", "float32"),
+    p.text("cpu"),
+    b"\x89",
+)
 
 
 PLACES, VALUES = numbers("i", 2, 1, 2), numbers("v", 2, 2, kind="FloatStorage")
@@ -177,6 +198,43 @@ FORGED = {
     "an unknown layout": (
         p.call(p.name(UTILS, "_rebuild_sparse_tensor"), layout("evil"), p.tuple_of()),
         "other arguments",
+    ),
+    "no row": (csr(numbers("d", 3), numbers("i", 2, 2), VALUES, size(9, 4)), "do not fit"),
+    "blocks of nothing": (
+        csr(
+            numbers("i", 2, 2),
+            numbers("i", 2, 2),
+            numbers("v", 2, 2, 0, 1, kind="FloatStorage"),
+            size(4, 4),
+            name="sparse_bsr",
+        ),
+        "do not fit",
+    ),
+    "a quantized tensor of no scheme": (quantized("QInt8Storage"), "other arguments"),
+    "scales that are integers": (
+        quantized(
+            "QInt8Storage",
+            p.name("torch", "per_channel_affine"),
+            numbers("i", 2, 2),
+            numbers("i", 2, 2),
+            b"K\x00",
+            rows=2,
+        ),
+        "of another type",
+    ),
+    "a class of less": (subclass(p.dict_of(), least=True), "other arguments"),
+    "an attribute twice": (
+        subclass(p.dict_of((p.text("a"), VALUES), (p.text("a"), VALUES))),
+        "twice",
+    ),
+    "classes in classes": (subclasses(10), "too deep"),
+    "a quantized tensor of half bytes in a class": (
+        subclass(p.dict_of((p.text("a"), quantized("QUInt4x2Storage", *BY_TENSOR)))),
+        "a: several codes share a byte",
+    ),
+    "a tensor of a device in a class": (
+        subclass(p.dict_of((p.text("a"), OF_NUMPY))),
+        "a: a tensor pi",
     ),
     "too few rows": (csr(numbers("d", 3, 3), numbers("i", 2, 2), VALUES, size(9, 4)), "do not fit"),
     "starts of another type": (
@@ -216,9 +274,9 @@ FORGED = {
 }
 
 
-@pytest.mark.parametrize(("value", "reason"), FORGED.values(), ids=FORGED.keys())
-def test_what_does_not_fit_together_has_no_parts(tmp_path: Path, value: bytes, reason: str) -> None:
-    path = tmp_path / "forged.pth"
+def forged(folder: Path, value: bytes) -> InParts:
+    """What is known of a tensor that is not read, beside one that is."""
+    path = folder / "forged.pth"
     records = {key: bytes(length) for key, length in STORAGES.items()}
     plain = numbers("w", 4, 4, kind="FloatStorage")
     body = p.dict_of((p.text("x"), value), (p.text("w"), plain))
@@ -227,9 +285,50 @@ def test_what_does_not_fit_together_has_no_parts(tmp_path: Path, value: bytes, r
         assert list(checkpoint) == ["w"]
         assert [name for name, _ in checkpoint.unread] == ["x"]
         (one,) = checkpoint.in_parts
+    return one
+
+
+@pytest.mark.parametrize(("value", "reason"), FORGED.values(), ids=FORGED.keys())
+def test_what_does_not_fit_together_has_no_parts(tmp_path: Path, value: bytes, reason: str) -> None:
+    one = forged(tmp_path, value)
     assert one.parts == ()
     assert one.closed is not None
     assert reason in one.closed
+
+
+@pytest.mark.parametrize("made", ["_rebuild_qtensor", "_rebuild_nested_tensor"])
+def test_a_call_that_torch_does_not_write_is_malformed(made: str, tmp_path: Path) -> None:
+    with pytest.raises(MalformedError, match="takes no such arguments"):
+        forged(tmp_path, p.call(p.name(UTILS, made), VALUES))
+
+
+def test_a_tensor_of_a_class_may_hold_others_of_classes(tmp_path: Path) -> None:
+    inner = p.dict_of((p.text("b"), VALUES), (p.text("scale"), b"K\x03"))
+    one = forged(tmp_path, subclass(p.dict_of((p.text("a"), subclass(inner)))))
+    assert one.suffixes == ("a.b",)
+    assert facts_of(one)["attributes"] == {
+        "a": {"class": "evil.Tensor", "dtype": "float32", "shape": [2]},
+        "a.scale": 3,
+    }
+
+
+def test_a_quantized_tensor_in_one_of_a_class_keeps_its_scheme(tmp_path: Path) -> None:
+    one = forged(
+        tmp_path, subclass(p.dict_of((p.text("a"), quantized("QInt8Storage", *BY_TENSOR))))
+    )
+    assert one.suffixes == ("a.int_repr", "a.scale", "a.zero_point")
+    kept = facts_of(one)["attributes"]
+    assert isinstance(kept, dict)
+    assert kept["a"]["qscheme"] == "per_tensor_affine"
+
+
+def test_more_parts_than_any_tensor_has_are_not_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "MAX_PARTS", 1)
+    two = p.dict_of((p.text("a"), VALUES), (p.text("b"), VALUES))
+    one = forged(tmp_path, subclass(two))
+    assert (one.parts, one.closed) == ((), "it has too many parts")
 
 
 def test_many_tensors_that_share_their_attributes_do_not_multiply_them(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import copyreg
 import datetime as dt
 import decimal
 import enum
@@ -12,6 +13,7 @@ import pathlib
 import pickle
 import struct
 import uuid
+from typing import Dict, List, Tuple
 
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ from ckpttool.findings.errors import UnsupportedError
 from ckpttool.formats.objects import plain
 from ckpttool.formats.objects.plain import Plain, Reader, tensor_bytes
 from ckpttool.formats.pickles import parse
-from ckpttool.formats.pickles.nodes import Global, New, PersistentId, Set
+from ckpttool.formats.pickles.nodes import Call, Global, New, PersistentId, Set
 from tests.builders.nodes import dict_node, namespace, storage, tensor
 
 
@@ -65,6 +67,21 @@ class Settings:
         self.folder = pathlib.PurePosixPath("/a/b")
 
 
+class Items(List[int]):
+    """A list of a class of its own."""
+
+
+class Entries(Dict[str, int]):
+    """A dictionary of a class of its own."""
+
+
+class Remade:
+    """An object that is made as protocol 2 does it, in every protocol."""
+
+    def __reduce__(self) -> Tuple[object, ...]:
+        return copyreg.__newobj__, (Remade,), {"a": 1}  # type: ignore[attr-defined]
+
+
 VALUES = [
     pytest.param(1 - 2j, {"$complex": [1.0, -2.0]}, id="complex"),
     pytest.param(b"a\xff", {"$bytes": "61ff"}, id="bytes"),
@@ -104,6 +121,23 @@ VALUES = [
             "attributes": {"folder": {"$PurePosixPath": "/a/b"}},
         },
         id="object",
+    ),
+    pytest.param(
+        Items([1, 2]), {"$object": f"{__name__}.Items", "items": [1, 2]}, id="list of a class"
+    ),
+    pytest.param(
+        Entries(a=1),
+        {"$object": f"{__name__}.Entries", "entries": {"a": 1}},
+        id="dictionary of a class",
+    ),
+    pytest.param(
+        Remade(), {"$object": f"{__name__}.Remade", "attributes": {"a": 1}}, id="object, remade"
+    ),
+    pytest.param(bytearray(b"a\xff"), {"$bytearray": {"$bytes": "61ff"}}, id="bytearray"),
+    pytest.param(
+        np.array([1 + 2j]),
+        {"$array": "complex128", "shape": [1], "data": [[1.0, 2.0]]},
+        id="complex array",
     ),
     pytest.param(np.float32(0.5), {"$scalar": "float32", "value": 0.5}, id="numpy scalar"),
     pytest.param(
@@ -170,6 +204,24 @@ def test_a_nan_with_other_bits_keeps_them() -> None:
         "shape": [1],
         "data": [value],
     }
+
+
+@pytest.mark.parametrize(
+    ("array", "data"),
+    [
+        pytest.param(np.frombuffer(b"\0\0\xa0\x7f", "<f4"), "0000a07f", id="a signalling NaN"),
+        pytest.param(np.frombuffer(b"\xff" * 4, "<U1"), "ffffffff", id="no character"),
+    ],
+)
+def test_elements_without_a_form_in_json_stay_bytes(array: object, data: str) -> None:
+    read = Reader().read("k", parse(pickle.dumps(array, 2)).root).value
+    assert read["data"] == {"$bytes": data}
+
+
+def test_what_is_called_may_have_no_name() -> None:
+    node = Call(Call(Global("m", "f"), ()), (1,))
+    function = {"$call": "m.f"}
+    assert Reader().read("k", node).value == {"$call": function, "args": [1]}
 
 
 def test_omegaconf_is_plain_data() -> None:

@@ -95,6 +95,9 @@ BAD = {
     ),
     "a gradient that is not a truth value": p.tensor(gradient=b"K\x01"),
     "metadata that is not a dictionary": p.tensor_v3("uint16", b"K\x01", count=8),
+    "a parameter of nothing": p.call(
+        p.name(UTILS, "_rebuild_parameter"), b"N", b"\x89", p.ordered_dict()
+    ),
     "an element type of nobody": p.tensor_v3("evil"),
     "a function for an element type": p.tensor_v3("load"),
 }
