@@ -116,8 +116,6 @@ def _of_the_container(checkpoint: Checkpoint, lost: Mapping[str, str]) -> list[t
 def _node(value: Any) -> Node:
     """Return a JSON value as a node of a pickle."""
     # Without recursion, since the file decides how deep it nests.
-    if not isinstance(value, (dict, list)):
-        return value
     root: list[Any] = [value]
     waiting = [root]
     while waiting:

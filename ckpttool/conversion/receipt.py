@@ -124,9 +124,10 @@ def _tensor(
 
 
 def _versions() -> dict[str, str]:
-    versions = {"ckpttool": __version__, "python": platform.python_version()}
-    try:
-        import safetensors
-    except ImportError:  # not needed to write a .pth
-        return versions
-    return {**versions, "safetensors": safetensors.__version__}
+    import safetensors  # late: only a receipt needs it
+
+    return {
+        "ckpttool": __version__,
+        "python": platform.python_version(),
+        "safetensors": safetensors.__version__,
+    }

@@ -45,7 +45,8 @@ def _device(folder: str) -> int:
 
 
 def _check(folder: str, nbytes: int) -> None:
-    if not hasattr(os, "statvfs"):  # Windows: writing will fail if there is no room
+    # without it writing will fail if there is no room
+    if not hasattr(os, "statvfs"):  # pragma: no cover (Windows)
         return
     try:
         status = os.statvfs(folder)

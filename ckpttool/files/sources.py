@@ -400,7 +400,7 @@ if hasattr(os, "preadv"):
         """Read into the buffer from a position on, and return how many bytes came: 0 at the end."""
         return os.preadv(fd, [buffer], offset)
 
-elif hasattr(os, "pread"):
+elif hasattr(os, "pread"):  # pragma: no cover (macOS before 11)
 
     def read_some(fd: int, buffer: memoryview, offset: int) -> int:
         """Read as above, with a copy."""
@@ -408,7 +408,7 @@ elif hasattr(os, "pread"):
         buffer[: len(data)] = data
         return len(data)
 
-else:
+else:  # pragma: no cover (Windows)
 
     def read_some(fd: int, buffer: memoryview, offset: int) -> int:
         """Read as above, one thread at a time."""

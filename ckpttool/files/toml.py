@@ -16,7 +16,7 @@ def parse_toml(content: bytes, path: str) -> dict[str, Any]:
     """
     if sys.version_info >= (3, 11):
         import tomllib
-    else:
+    else:  # pragma: no cover (Python before 3.11)
         import tomli as tomllib
     try:
         return tomllib.loads(content.decode())

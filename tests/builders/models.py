@@ -27,6 +27,13 @@ def tiny_model(seed: int = 0, config: MAEConfig = TINY) -> MAEViTLarge:
     return model
 
 
+def of_sizes(config: MAEConfig) -> dict[str, Tensor]:
+    """Tensors of a model of these sizes, be it one that cannot compute its position tables."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = config.shapes.items()
+    return {name: torch.randn(shape, generator=generator) for name, shape in shapes}
+
+
 def tiny_classifier(config: MAEConfig, seed: int = 0) -> ViTClassifier:
     """Draw all weights of a classifier, those of a probe's BatchNorm too."""
     model = ViTClassifier(config)

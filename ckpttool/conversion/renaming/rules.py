@@ -128,18 +128,12 @@ def _strip(name: str, prefixes: Sequence[str]) -> str:
 
 
 def _require_used(prefixes: Sequence[str], names: Mapping[str, TensorInfo]) -> None:
-    unused = list(prefixes)
-    for name in names:
-        for place, prefix in enumerate(prefixes):
-            if prefix in unused and _strip(name, prefixes[:place]).startswith(prefix):
-                unused.remove(prefix)
-        if not unused:
-            return
-    if unused:
-        raise UsageError(
-            f"no name begins with {printable(unused[0])} (strip_prefix)",
-            fix=tip(f"{unused[0]}*", names),
-        )
+    for place, prefix in enumerate(prefixes):
+        if not any(_strip(name, prefixes[:place]).startswith(prefix) for name in names):
+            raise UsageError(
+                f"no name begins with {printable(prefix)} (strip_prefix)",
+                fix=tip(f"{prefix}*", names),
+            )
 
 
 def _read(rule: Rule) -> _Read:

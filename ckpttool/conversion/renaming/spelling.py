@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Iterator, NamedTuple
 
 from ckpttool.conversion.renaming.rows import Naming, merged, split
 from ckpttool.findings import rules
-from ckpttool.findings.errors import UnsupportedError, UsageError
+from ckpttool.findings.errors import UnsupportedError
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.text import count, printable, some_of
 from ckpttool.models.layouts.renames import NUMBER, generalise
-from ckpttool.tensors.rows import rows_of
 
 if TYPE_CHECKING:
     from typing import Collection, Mapping
@@ -79,7 +78,6 @@ def spell(
         if name in heads or name not in unclaimed:
             others = convention.layout.names_of(name)
         if others:
-            _require_rows(name, rows, rows_of(info))
             for other, part, its in split(info, rows, others):
                 spelled.naming.add(other, part, its)
             spelled.canonical[name] = rows
@@ -99,17 +97,6 @@ def spell(
         *_kept(kept, asked),
     )
     return spelled._replace(findings=findings)
-
-
-def _require_rows(name: str, rows: tuple[Rows, ...], wanted: int) -> None:
-    if not any(one.transposed for one in rows) and wanted != sum(
-        one.stop - one.start for one in rows
-    ):
-        raise UsageError(
-            f"{printable(name)} has rows that are not in the file",
-            expected=f"{wanted:,} rows of it",
-            found=f"{sum(one.stop - one.start for one in rows):,}",
-        )
 
 
 def _dropped(groups: Mapping[str, list[str]], asked: str) -> Iterator[Finding]:

@@ -358,6 +358,36 @@ def test_any_number_of_workers_gives_the_same_bytes(
     assert len(contents) == 1
 
 
+class Counted:
+    """A progress that counts."""
+
+    def __init__(self) -> None:
+        self.total = self.done = 0
+
+    def start(self, total: int) -> None:
+        self.total = total
+
+    def advance(self, nbytes: int) -> None:
+        self.done += nbytes
+
+
+@pytest.mark.parametrize("options", [TO_SAFETENSORS, TO_PTH], ids=lambda options: options.to)
+def test_progress_is_told_all_bytes_of_the_tensors(options: ConvertOptions, tmp_path: Path) -> None:
+    source = checkpoints.saved(tmp_path, checkpoints.sound)
+    counted = Counted()
+    convert_file(source, str(tmp_path / f"out.{options.to}"), options._replace(workers=1), counted)
+    with open_checkpoint(source) as checkpoint:
+        nbytes = sum(info.nbytes for info in checkpoint.values())
+    assert (counted.total, counted.done) == (nbytes, nbytes)
+
+
+def test_a_result_is_one_line_where_it_is_shown(tmp_path: Path) -> None:
+    source = checkpoints.saved(tmp_path, checkpoints.sound)
+    output = str(tmp_path / "out.safetensors")
+    converted = convert_file(source, output, TO_SAFETENSORS)
+    assert repr(converted) == f"<Conversion: written {source} -> {output}>"
+
+
 def metadata_in(path: Path) -> dict[str, str]:
     with open_checkpoint(str(path)) as checkpoint:
         return checkpoint.metadata

@@ -346,6 +346,25 @@ def test_a_configuration_that_claims_it_is_named(tmp_path: Path) -> None:
     assert "quant" not in (tmp_path / "out" / "config.json").read_text()
 
 
+def test_a_claim_on_the_language_model_in_a_larger_one_goes_too(tmp_path: Path) -> None:
+    source = folder_of(tmp_path, blocks(4, 4), {"quant_method": "fp8"})
+    config = json.loads((tmp_path / "config.json").read_text())
+    claim = config["quantization_config"]
+    config["text_config"] = {"hidden_size": 4, "quantization_config": claim}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    run(source)
+    told = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert told == {"model_type": "llama", "text_config": {"hidden_size": 4}}
+
+
+def test_a_configuration_beside_the_result_that_claims_nothing_is_kept(tmp_path: Path) -> None:
+    source = folder_of(tmp_path, blocks(4, 4), {"quant_method": "fp8"})
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "config.json").write_text('{"mine": 1}')
+    assert not run(source).findings
+    assert (tmp_path / "out" / "config.json").read_text() == '{"mine": 1}'
+
+
 def test_no_configuration_is_written_beside_a_file_that_no_loader_looks_for(
     tmp_path: Path,
 ) -> None:

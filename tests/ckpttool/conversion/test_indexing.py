@@ -100,6 +100,14 @@ def test_an_index_that_lists_some_of_the_files_is_completed(tmp_path: Path) -> N
     assert written.added == ("v",)
 
 
+def test_several_indexes_of_the_files_are_refused(tmp_path: Path) -> None:
+    path = shards.good(tmp_path)
+    (tmp_path / "other.safetensors.index.json").write_bytes(path.read_bytes())
+    with pytest.raises(UsageError, match="several indexes list some of the files") as caught:
+        write_index(tmp_path)
+    assert "other.safetensors.index.json" in str(caught.value.found)
+
+
 def test_a_tensor_in_two_files_is_refused(tmp_path: Path) -> None:
     shards.good(tmp_path).unlink()
     (tmp_path / "model.safetensors").write_bytes(sharing({"a": 3, "b": 4}))

@@ -13,7 +13,7 @@ import torch
 from ckpttool.conversion.convert import convert
 from ckpttool.conversion.result import Conversion
 from mae.config import CONFIGS
-from tests.builders import checkpoints
+from tests.builders import checkpoints, models
 from tests.builders.sizes import TINY
 
 
@@ -116,6 +116,14 @@ def test_of_a_model_that_is_not_whole_none_is_written_and_that_is_said(tmp_path:
     done = written(tmp_path, checkpoints.encoder_block_missing)
     assert (done.state, done.config, codes(done)) == ("written", None, ["CVT213"])
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["model.safetensors"]
+
+
+def test_of_a_model_that_its_class_cannot_be_none_is_written_and_that_is_said(
+    tmp_path: Path,
+) -> None:
+    oblong = models.tiny_model(config=TINY._replace(img_size=(32, 16))).state_dict()
+    done = written(tmp_path, lambda: {"model": oblong})
+    assert (done.state, done.config, codes(done)) == ("written", None, ["CVT213"])
 
 
 def test_what_no_shape_shows_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

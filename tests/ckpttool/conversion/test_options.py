@@ -57,11 +57,32 @@ def test_a_size_without_a_unit_is_refused(text: str, meant: str) -> None:
         pytest.param(ConvertOptions("pth", metadata=(("a", "b"),)), "metadata", id="metadata"),
         pytest.param(ConvertOptions("pth", keep_aliases=True), "keep_aliases", id="aliases"),
         pytest.param(ConvertOptions("pth", workers=0), "worker", id="workers"),
+        pytest.param(
+            SAFETENSORS._replace(keep=("a",), keep_aliases=True), "contradict each other", id="keep"
+        ),
+        pytest.param(
+            SAFETENSORS._replace(metadata=(("a", "\ud800"),)), "is not valid text", id="half a pair"
+        ),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(options: ConvertOptions, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         check(options)
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [("run/.metadata", "run.safetensors"), ("a/run/.metadata", "a/run.safetensors")],
+)
+def test_the_result_of_a_folder_lies_beside_it(source: str, name: str) -> None:
+    assert destination(source, SAFETENSORS) == name
+
+
+def test_a_name_that_says_another_format_is_refused() -> None:
+    options = SAFETENSORS._replace(output="out/model.pth")
+    with pytest.raises(UsageError, match="says torch, but it would hold safetensors"):
+        destination("a.pth", options)
+    assert destination("a.pth", options._replace(to="pth")) == "out/model.pth"
 
 
 @pytest.mark.parametrize(

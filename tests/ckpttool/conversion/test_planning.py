@@ -12,6 +12,7 @@ import torch
 from ckpttool import open_checkpoint
 from ckpttool.conversion.options import ConvertOptions
 from ckpttool.conversion.planning import Plan, plan
+from ckpttool.conversion.renaming.rules import Kind, Rule, Rules
 from ckpttool.conversion.selecting import TensorSelection, select
 from ckpttool.findings.errors import MalformedError, UnsupportedError, UsageError
 from ckpttool.models.canonical import canonicalize
@@ -93,6 +94,40 @@ def test_the_encoder_alone_has_no_decoder(tmp_path: Path) -> None:
     assert set(found.excluded) == decoder
     assert found.tensors
     assert not [name for name in found.tensors if "decoder" in name or name == "mask_token"]
+
+
+def test_of_no_tensor_none_is_chosen(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no tensor in the checkpoint"):
+        selected(saved(tmp_path, {}), TO_SAFETENSORS)
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        pytest.param({"a.weight": torch.zeros(0), "b.weight": torch.zeros(0)}, True, id="all"),
+        pytest.param({"a.weight": torch.zeros(0), "b.weight": torch.zeros(2)}, False, id="one"),
+    ],
+)
+def test_placeholders_of_weights_that_lie_elsewhere_are_an_error(
+    tmp_path: Path, state: dict[str, torch.Tensor], told: bool
+) -> None:
+    assert codes(planned(saved(tmp_path, state), TO_SAFETENSORS)) == ["STR015"] * told
+
+
+def test_a_decoder_has_no_encoder(tmp_path: Path) -> None:
+    path = checkpoints.saved(tmp_path, checkpoints.sound)
+    options = TO_SAFETENSORS._replace(encoder_only=True, include=("decoder_blocks.*",))
+    with pytest.raises(UsageError, match="no tensor is left"):
+        selected(path, options)
+
+
+def test_a_tensor_that_is_split_between_encoder_and_decoder_is_in_neither(tmp_path: Path) -> None:
+    state = checkpoints.state()
+    both = torch.cat([state.pop("cls_token"), state.pop("mask_token").new_zeros(1, 1, 16)])
+    rule = Rule(Kind.SPLIT, ("both",), ("cls_token", "mask_token"))
+    options = TO_SAFETENSORS._replace(encoder_only=True, rules=Rules((), (rule,)))
+    with pytest.raises(UsageError, match="both is split into parts of the encoder and others"):
+        selected(saved(tmp_path, {"model": {**state, "both": both}}), options)
 
 
 def test_without_a_layout_nothing_is_called_an_encoder(tmp_path: Path) -> None:

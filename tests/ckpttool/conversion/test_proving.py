@@ -13,9 +13,19 @@ import torch
 from ckpttool.conversion import output
 from ckpttool.conversion.convert import convert_file
 from ckpttool.conversion.options import ConvertOptions
-from ckpttool.conversion.proving import Seen, read_again, require_equal, require_taken
+from ckpttool.conversion.proving import (
+    Seen,
+    read_again,
+    require_equal,
+    require_rows,
+    require_taken,
+)
+from ckpttool.conversion.renaming.rows import Naming
+from ckpttool.conversion.result import Rows
+from ckpttool.conversion.selecting import TensorSelection
 from ckpttool.findings.errors import OutputError
 from ckpttool.formats.writing import TARGETS, safetensors, torch_zip
+from ckpttool.models.canonical import canonicalize
 from tests.builders import sharing
 from tests.builders import torch_files as tf
 from tests.builders.pieces import of_dtype, piece, put
@@ -193,6 +203,15 @@ def test_every_name_that_was_taken_is_found_tied_ones_too(
     same = {"tied": "one"} if len(taken) > 1 else {}
     with pytest.raises(OutputError, match=message) if message else nullcontext():
         require_taken(taken, same, found)
+
+
+@pytest.mark.parametrize(("rows", "message"), [(4, None), (2, "x has 4 rows, and is made of")])
+def test_every_row_of_the_source_is_written_once(rows: int, message: str | None) -> None:
+    naming = Naming({"x": ONE._replace(name="x")}, {"x": (Rows("one", 0, rows),)})
+    taken = {"one": ONE}
+    selection = TensorSelection(taken, (), (), {}, canonicalize(taken), naming)
+    with pytest.raises(OutputError, match=message) if message else nullcontext():
+        require_rows(selection)
 
 
 def test_a_tie_that_a_reader_does_not_find_stops_the_conversion(

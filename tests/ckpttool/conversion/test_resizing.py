@@ -20,6 +20,7 @@ from ckpttool.verification.options import VerifyOptions
 from ckpttool.verification.run import verified
 from mae.large.pos_embed import get_2d_sincos_pos_embed
 from tests.builders import checkpoints, models
+from tests.builders.sizes import TINY
 
 if TYPE_CHECKING:
     from ckpttool.conversion.result import Conversion
@@ -265,6 +266,9 @@ def changed(change: Callable[[Any], object]) -> Any:
         (changed(lambda t: t.copy_(t.roll(-1, 1))), "with the class token's row as token 16"),
         ({**checkpoints.state(), "decoder_pos_embed": torch.ones(1, 26, 8)}, "[1, 26, 8]"),
         ({**learned(), "pos_embed": torch.randn(1, 13, 16)}, "rows and columns of its 12 patches"),
+        ({**learned(), "pos_embed": torch.ones(1, 17, 16).long()}, "it is of int64"),
+        ({**learned(), "pos_embed": torch.ones(17, 16)}, "it has the shape [17, 16]"),
+        (models.of_sizes(TINY._replace(embed_dim=18)), "the model has none of its width"),
     ],
 )
 def test_a_table_that_resizing_makes_no_better_is_refused(
@@ -275,6 +279,16 @@ def test_a_table_that_resizing_makes_no_better_is_refused(
     assert not (tmp_path / "out.safetensors").exists()
     (found,) = [one for one in converted.findings if one.rule is rules.TABLE_NOT_RESIZED]
     assert why in found.message
+
+
+def test_a_table_that_is_too_large_is_refused(
+    convert: Convert, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ckpttool.conversion.resizing._MOST_ELEMENTS", 20 * 16)
+    converted = convert(checkpoints.state())
+    assert {one.message for one in converted.findings} == {
+        "the table cannot be resized: it is too large"
+    }
 
 
 def test_a_table_of_that_size_stays_as_it_is(convert: Convert) -> None:

@@ -47,6 +47,19 @@ def test_opening_a_file_leaves_somebody_elses_process_as_it_was() -> None:
     assert (gc.isenabled(), gc.get_threshold(), gc.get_freeze_count()) == before
 
 
+def test_where_the_process_is_ours_what_was_made_in_the_block_is_searched_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(collecting, "_ours", False)
+    collecting.the_process_is_ours()
+    try:
+        with collecting.paused():
+            made: list[object] = []
+        assert not any(one is made for one in gc.get_objects())
+    finally:
+        gc.unfreeze()
+
+
 def test_in_the_command_lines_own_process_a_catalogue_is_never_searched(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(

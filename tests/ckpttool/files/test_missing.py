@@ -81,6 +81,7 @@ HUB = "Download it first: hf download facebook/vit-mae-base"
         ("file:///tmp/a%20b.pth", "Name the path: /tmp/a b.pth"),
         # a page, from which no file comes
         ("https://example.org/models", None),
+        ("https://huggingface.co/models", None),
         ("hf://nobody", None),
         ("ftp://example.org/a.pth", None),
     ],

@@ -67,6 +67,26 @@ def test_the_page_that_was_not_used_for_longest_is_given_up() -> None:
     assert len(source.requests) == asked + 1
 
 
+def test_what_is_asked_of_the_pages_is_asked_of_their_source() -> None:
+    asked: list[str] = []
+
+    class Source(MemorySource):
+        def check_unchanged(self) -> None:
+            asked.append("unchanged")
+
+        def rest(self) -> None:
+            asked.append("rest")
+
+        def close(self) -> None:
+            asked.append("close")
+
+    paged = Paged(Source(b"", "far"))
+    paged.check_unchanged()
+    paged.rest()
+    paged.close()
+    assert asked == ["unchanged", "rest", "close"]
+
+
 @pytest.mark.parametrize(("offset", "length"), [(-1, 2), (90, 20), (200, 1)])
 def test_a_read_outside_of_the_source_is_its_error(offset: int, length: int) -> None:
     _, source = far(100)

@@ -10,9 +10,10 @@ from typing import Callable, Dict, List
 
 import pytest
 
+from ckpttool.files import sources
 from ckpttool.files.sources import FileSource, MemorySource, Part, read_bytes, read_together
 from ckpttool.findings import rules
-from ckpttool.findings.errors import UnreadableError
+from ckpttool.findings.errors import UnreadableError, UsageError
 from tests.builders.changing import made_private, replaced, rewritten
 
 
@@ -50,6 +51,7 @@ NOT_READABLE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "socket": (bound, "not a regular file but a socket"),
     "link-to-itself": (looping, "Too many levels"),
     "made-by-the-system": (lambda _: Path("/proc/self/status"), "its size is 0"),
+    "memory-of-a-process": (lambda _: Path("/proc/self/mem"), "Input/output error"),
     "below-a-file": (below_a_file, "Not a directory"),
     "long-name": (lambda folder: folder / ("n" * 300), "File name too long"),
     "nul-in-the-name": (lambda folder: folder / "a\0b", "null"),
@@ -71,6 +73,57 @@ def test_a_file_without_permission_is_refused(tmp_path: Path) -> None:
     path.chmod(0)
     with pytest.raises(UnreadableError, match="Permission denied"):
         FileSource(str(path))
+
+
+def test_a_file_that_becomes_a_fifo_before_it_is_opened_is_refused_and_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = file(tmp_path).stat()
+    opened: list[int] = []
+
+    def opening(path: str, flags: int) -> int:
+        opened.append(os_open(path, flags))
+        return opened[-1]
+
+    os_open = os.open
+    path = str(fifo(tmp_path))
+    monkeypatch.setattr(os, "open", opening)
+    monkeypatch.setattr(os, "stat", lambda _: before)
+    with pytest.raises(UnreadableError, match="not a regular file but a FIFO"):
+        FileSource(path)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(*opened)
+
+
+def test_an_error_of_the_disk_has_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(fd: int, buffer: memoryview, offset: int) -> int:
+        if offset >= 4:
+            raise OSError(5, "Input/output error")
+        return read_some(fd, buffer[:4], offset)
+
+    read_some = sources.read_some
+    with closing(FileSource(str(file(tmp_path)))) as source:
+        monkeypatch.setattr(sources, "read_some", failing)
+        assert read_bytes(source, 0, 4) == b"0123"
+        with pytest.raises(UnreadableError, match="Input/output error") as caught:
+            read_bytes(source, 0, 6)
+    assert (caught.value.offset, caught.value.path) == (4, source.name)
+
+
+def test_a_part_ends_where_it_does_and_changes_with_its_file(tmp_path: Path) -> None:
+    path = file(tmp_path)
+    with closing(FileSource(str(path))) as source:
+        part = Part(source, 2, 4)
+        assert read_bytes(part, 1, 3) == b"345"
+        for offset, length in ((1, 4), (-1, 2), (5, 1)):
+            with pytest.raises(UnreadableError, match="the bytes end early"):
+                read_bytes(part, offset, length)
+        part.check_unchanged()
+        path.write_bytes(b"another content")
+        with pytest.raises(UnreadableError, match="changed"):
+            part.check_unchanged()
 
 
 def test_bytes_are_read_by_position_in_any_order(tmp_path: Path) -> None:
@@ -202,6 +255,15 @@ def test_a_resting_source_reads_its_file_and_no_other(tmp_path: Path) -> None:
     with pytest.raises(UnreadableError, match="no such file"):
         read_bytes(source, 3, 4)
     source.close()
+
+
+def test_a_closed_source_stays_closed_whatever_is_asked_of_it(tmp_path: Path) -> None:
+    source = FileSource(str(file(tmp_path)))
+    source.close()
+    source.rest()
+    for ask in (source.check_unchanged, lambda: read_bytes(source, 0, 1)):
+        with pytest.raises(UsageError, match="the file is closed"):
+            ask()
 
 
 def test_a_source_that_nobody_closes_gives_its_descriptor_back(tmp_path: Path) -> None:

@@ -68,6 +68,19 @@ def test_one_suffix_is_taken_off_once(path: str, stem: str) -> None:
     assert stem_of(path) == stem
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".metadata",
+        "shard-00001-model-00001-of-00001.safetensors",
+        "zero_pp_rank_0_mp_rank_00_optim_states.pt",
+    ],
+)
+def test_a_checkpoint_of_parts_is_called_as_its_folder(name: str) -> None:
+    assert stem_of(f"a/run/{name}") == "run"
+    assert stem_of(f"/{name}") == "model"
+
+
 def test_the_shards_of_a_variant_are_a_series_of_their_own() -> None:
     name = "model-00001-of-00002.fp16.safetensors"
     assert shard_name(name) == ShardName("model", 1, 2, ".fp16.safetensors")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ckpttool.conversion.renaming.rows import Naming, cut_rows, merged, unequal_rows
+from ckpttool.conversion.renaming.rows import Naming, cut_rows, merged, split, unequal_rows
 from ckpttool.conversion.result import Rows
+from ckpttool.findings.errors import UsageError
 from tests.builders.layouts import tensor
 
 SOURCE = {"a": tensor("a", (6, 2)), "b": tensor("b", (3, 6)), "n": tensor("n", ())}
@@ -55,6 +56,14 @@ def test_every_row_once_is_fine(rows: dict[str, tuple[Rows, ...]]) -> None:
 )
 def test_anything_else_is_told(rows: dict[str, tuple[Rows, ...]], told: str) -> None:
     assert told in str(unequal_rows(SOURCE, naming(**rows)))
+
+
+def test_rows_that_are_columns_of_the_source_are_not_split() -> None:
+    turned = tensor("x", (6, 3))
+    with pytest.raises(UsageError, match="b cannot be split into 3 parts: it is transposed"):
+        list(split(turned, (Rows("b", 0, 3, True),), ("q", "k", "v")))
+    parts = split(turned, (Rows("a", 0, 6),), ("q", "k", "v"))
+    assert [rows for _, _, rows in parts] == [(Rows("a", n, n + 2),) for n in (0, 2, 4)]
 
 
 def test_a_tensor_that_is_left_out_is_told() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -78,6 +79,18 @@ def test_what_is_no_such_file_is_refused(tmp_path: Path, content: str, told: str
 
 def test_a_file_that_is_not_there_is_said_to_be(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such file of rules"):
+        read_rules(str(tmp_path / "rules.toml"))
+
+
+def test_a_file_that_may_not_be_read_is_said_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(_path: Path) -> NoReturn:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "rules.toml").write_text(EVERYTHING)
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    with pytest.raises(UsageError, match="cannot be read: Permission denied"):
         read_rules(str(tmp_path / "rules.toml"))
 
 

@@ -12,7 +12,7 @@ import torch
 from ckpttool import open_checkpoint
 from ckpttool.conversion import convert as converting
 from ckpttool.conversion.renaming.rows import unequal_rows
-from ckpttool.conversion.renaming.rules import Kind, Rule, Rules, apply
+from ckpttool.conversion.renaming.rules import Kind, Rule, Rules, apply, check
 from ckpttool.conversion.result import Conversion, Rows
 from ckpttool.findings.errors import UsageError
 from tests.builders.models import in_memory
@@ -134,6 +134,14 @@ def test_a_join_that_lacks_a_part_is_refused() -> None:
 
 def test_a_prefix_that_no_name_has_is_refused() -> None:
     assert "begins with b." in refused(three("a.w"), prefixes=("a.", "b."))
+    assert "begins with a." in refused(three("a.w"), prefixes=("a.", "a."))
+    assert names(three("a.a.w"), prefixes=("a.", "a.")) == ["w"]
+
+
+def test_a_prefix_of_nothing_is_refused() -> None:
+    check(Rules(("a.",), ()))
+    with pytest.raises(UsageError, match="the prefix to strip is empty"):
+        check(Rules(("a.", ""), ()))
 
 
 def convert(folder: Path, state: dict[str, torch.Tensor], **options: Any) -> Conversion:
