@@ -387,6 +387,12 @@ def test_nothing_to_copy_is_nothing(target: int) -> None:
     assert copy_layout(planned([]), target).digests == {}
 
 
+def test_a_tensor_without_elements_has_the_sum_of_nothing(target: int) -> None:
+    layout = planned([piece(from_array(np.zeros((0, 4), np.float32), "empty"))])
+    digests = copy_layout(layout, target, hashes=True).digests
+    assert digests["empty"].sha256 == hashlib.sha256(b"").hexdigest()
+
+
 # --- what is wrong with the source ------------------------------------------------------------
 
 BROKEN: Dict[str, tuple[Callable[[], Any], type[CkpttoolError]]] = {

@@ -142,6 +142,25 @@ def test_what_the_format_cannot_hold_is_refused(defect: str) -> None:
     assert caught.value.tensor == DEFECTS[defect].name
 
 
+def test_whether_the_format_takes_tensors_is_told_before_any_is_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    good = [of_dtype("float32", name=name).info for name in "ab"]
+    assert safetensors.takes(good)
+    assert not any(safetensors.takes([*good, defect.info]) for defect in DEFECTS.values())
+    monkeypatch.setattr(safetensors, "MAX_TENSORS", 1)
+    assert not safetensors.takes(good)
+
+
+def test_more_tensors_than_a_reader_takes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    two = [of_dtype("uint8", name=name) for name in "ab"]
+    monkeypatch.setattr(safetensors, "MAX_TENSORS", 2)
+    plan(two, {})
+    monkeypatch.setattr(safetensors, "MAX_TENSORS", 1)
+    with pytest.raises(MalformedError, match="more tensors than a reader takes"):
+        plan(two, {})
+
+
 def test_too_much_metadata_is_refused() -> None:
     with pytest.raises(MalformedError, match="CVT101"):
         plan([of_dtype("uint8")], {"key": "v" * limits.MAX_METADATA})

@@ -14,6 +14,7 @@ from ckpttool.files.sources import ByteSource
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats import open_checkpoint
 from ckpttool.formats.archives.archive import read_archive
+from ckpttool.formats.writing import torch_zip
 from ckpttool.formats.writing.torch_zip import finish, plan
 from ckpttool.tensors.catalogue import TensorInfo
 from ckpttool.tensors.dtypes import DTYPES, DType, by_elements
@@ -151,6 +152,24 @@ def test_long_names_and_big_numbers_survive_the_pickle(tmp_path: Path) -> None:
 def test_what_torch_cannot_hold_is_refused(dtype: str, shape: tuple[int, ...]) -> None:
     with pytest.raises(MalformedError, match="CVT101"):
         plan([of_dtype(dtype, shape)])
+
+
+@pytest.mark.parametrize(
+    ("limit", "most", "told"),
+    [
+        ("MAX_TENSORS", 2, "more tensors than a reader takes"),
+        ("MAX_MEMBERS", 5, "more tensors than a reader takes"),
+        ("MAX_DIRECTORY", 500, "the archive's directory would be larger"),
+        ("MAX_PICKLE", 400, "the pickle would be larger"),
+    ],
+)
+def test_more_than_a_reader_takes_is_refused(
+    limit: str, most: int, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch_zip, limit, most)
+    plan([of_dtype("uint8", name=name) for name in "ab"])
+    with pytest.raises(MalformedError, match=told):
+        plan([of_dtype("uint8", name=name) for name in "abcdefgh"])
 
 
 # --- beyond four gigabytes, without writing them ------------------------------------------
