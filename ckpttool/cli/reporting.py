@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Iterable, NamedTuple
 
@@ -217,14 +216,10 @@ def _check_folder(file: ReportFile) -> None:
 
 def _check_replaceable(path: str) -> None:
     """Refuse to replace weights, their index or a lock: ``json=model.pth`` is quickly typed."""
+    from ckpttool.files.publishing import head_at
     from ckpttool.formats import HEAD
 
-    head = b""
-    with suppress(OSError, ValueError):  # trying to write will say what is wrong
-        if os.path.isfile(path):  # noqa: PTH113
-            with open(path, "rb") as file:
-                head = file.read(HEAD)
-    kind = _kept_kind(head)
+    kind = _kept_kind(head_at(path, HEAD) or b"")
     if kind is not None:
         raise UsageError(
             f"a report cannot be written there: it would replace a {kind}",

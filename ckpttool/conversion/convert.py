@@ -34,7 +34,6 @@ from ckpttool.conversion.resizing import resize
 from ckpttool.conversion.result import NOT_WRITTEN, PLANNED, WRITTEN, Conversion
 from ckpttool.conversion.selecting import select
 from ckpttool.files.destination import Destination
-from ckpttool.files.positional import write_parts
 from ckpttool.findings.arguments import AnyPath, check_progress, check_type, path_of, texts_of
 from ckpttool.findings.errors import CkpttoolError, UsageError, adding_uses
 from ckpttool.findings.finding import Finding, Verdict, finding_from, verdict_from
@@ -307,7 +306,7 @@ def _convert(job: Job, progress: Progress | None) -> Conversion:
         documents.append((job.plan.shard_index, index))
         for path, content in documents:
             if path is not None and content is not None:
-                write_parts(place.create(path, len(content)).fd, [(0, content)])
+                place.write(path, content)
         # What was read at different times (tables, sums for the receipt) is of one file.
         job.checkpoint.check_unchanged()
         still = place.publish(earlier.removed)

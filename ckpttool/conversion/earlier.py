@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Collection, NamedTuple, Sequence
 
 from ckpttool.conversion.naming import index_path
+from ckpttool.files.publishing import is_there
 from ckpttool.files.suffixes import INDEX, is_shard_of
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
@@ -44,9 +45,8 @@ def find_earlier(job: Job, paths: Sequence[str], place: Destination) -> Earlier:
         # An index that lists none of this result's shards belongs to somebody else.
         stale += [index] if stale and job.plan.shard_index is None else []
         # transformers looks for the whole file first, and would not see the index.
-        stale += [whole] if whole not in paths and os.path.lexists(whole) else []
-    # lexists, because a dangling link is replaced as well
-    replaced = tuple(path for path in paths if os.path.lexists(path))
+        stale += [whole] if whole not in paths and is_there(whole) else []
+    replaced = tuple(path for path in paths if is_there(path))
     removed = tuple(path for path in stale if job.options.force and place.may_remove(path))
     return Earlier(replaced, tuple(stale), removed)
 

@@ -80,11 +80,15 @@ class Every:
             (named(whole, text, TARGETS[to].SUFFIX), _own(options, key, text))
             for key, text in texts.items()
         ]
-        self._look_for_room(jobs, force=bool(options.get("force")))
-        return [_without_others(convert(path, result, to=to, **own), keys) for result, own in jobs]
+        cleaned = self._look_for_room(jobs, options)
+        done = [_without_others(convert(path, result, to=to, **own), keys) for result, own in jobs]
+        done[0] = done[0]._replace(cleaned=(*cleaned, *done[0].cleaned))
+        return done
 
-    def _look_for_room(self, jobs: list[tuple[str, dict[str, Any]]], *, force: bool) -> None:
-        """Check all names before the first file is written.
+    def _look_for_room(
+        self, jobs: list[tuple[str, dict[str, Any]]], options: Mapping[str, Any]
+    ) -> list[str]:
+        """Check all names before the first file is written; return what was cleaned up.
 
         Raises:
             CkpttoolError: one of them cannot be written, or is another file of the run.
@@ -98,9 +102,12 @@ class Every:
                     path=result,
                     fix="Convert the files one by one, or into another folder with -o.",
                 )
-        with Destination(force=force) as place:
+        with Destination(force=bool(options.get("force"))) as place:
+            if not options.get("dry_run"):
+                place.clean(results)
             place.check(dict.fromkeys(results, 0))
         self._taken.update(map(where, results))
+        return place.cleaned
 
 
 def _check(options: Mapping[str, Any], to: str) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Mapping, NamedTuple, Sequence
 
 from ckpttool.conversion.documents import index_text
-from ckpttool.files.publishing import write_files
+from ckpttool.files.publishing import head_at, is_there, write_files
 from ckpttool.files.sources import FileSource, read_bytes
 from ckpttool.files.suffixes import INDEX, SAFETENSORS, TORCH, is_called_index, shard_name
+from ckpttool.files.temporary import repeated
 from ckpttool.findings import rules
 from ckpttool.findings.arguments import AnyPath, check_flags, path_of
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnreadableError, UsageError
@@ -88,7 +90,7 @@ def write_index(
         stated = kept.get("total_size") == size
         if stated and not (result.added or result.removed or result.moved):
             return result._replace(is_new=False)
-    if os.path.lexists(path) and not force:
+    if not force and is_there(path):
         raise UsageError(
             "there is another index already",
             path=path,
@@ -101,10 +103,10 @@ def write_index(
 
 def _shards_of(paths: Sequence[str]) -> tuple[str, list[str]]:
     """Return a folder and the names of the shards in it."""
-    if len(paths) == 1 and Path(paths[0]).is_dir():
+    if len(paths) == 1 and _is_folder(paths[0]):
         (folder,) = paths
         _require_no_other(folder)
-        names = sorted(one.name for one in Path(folder).iterdir() if one.is_file())
+        names = _files_in(folder)
         for suffixes in (SAFETENSORS, TORCH):
             shards = [name for name in names if name.lower().endswith(suffixes)]
             if shards:
@@ -117,11 +119,32 @@ def _shards_of(paths: Sequence[str]) -> tuple[str, list[str]]:
             expected=f"files that end in {', '.join((*SAFETENSORS, *TORCH))}",
         )
     folders = {os.path.dirname(path) for path in paths}  # noqa: PTH120 (the caller's spelling)
-    if len(folders) != 1 or any(Path(path).is_dir() for path in paths):
+    if len(folders) != 1 or any(map(_is_folder, paths)):
         raise UsageError(
             "an index is of one folder, or of files that lie in one", found=", ".join(paths)
         )
     return folders.pop(), list(dict.fromkeys(Path(path).name for path in paths))
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return stat.S_ISDIR(repeated(os.stat, path).st_mode)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _files_in(folder: str) -> list[str]:
+    try:
+        return sorted(one.name for one in Path(folder).iterdir() if one.is_file())
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+
+
+def _unreadable(path: str, error: OSError) -> UnreadableError:
+    reason = error.strerror or str(error)
+    return UnreadableError(f"cannot be read: {reason}", rules.UNREADABLE, path=path)
 
 
 def _check_adapters(folder: str, names: Sequence[str]) -> None:
@@ -152,10 +175,10 @@ def _require_no_other(folder: str) -> None:
 
 def _index_of(folder: str, names: Sequence[str]) -> str:
     """Return the index to write: the one that lists some of the files, or a usual name."""
-    indexes = [name for name in os.listdir(folder or os.curdir) if is_called_index(name)]  # noqa: PTH208
+    indexes = [name for name in _files_in(folder or os.curdir) if is_called_index(name)]
     ours = [
         path
-        for path in (os.path.join(folder, name) for name in sorted(indexes))  # noqa: PTH118
+        for path in (os.path.join(folder, name) for name in indexes)  # noqa: PTH118
         if set(files_listed(path)) & set(names)
     ]
     if len(ours) > 1:
@@ -212,7 +235,7 @@ def _opened(
 
 def _before(path: str) -> tuple[dict[str, str], dict[str, object]]:
     """Return what the index that stands there lists, and its metadata; nothing of a broken one."""
-    if not Path(path).is_file():
+    if not head_at(path, 1):
         return {}, {}
     source = FileSource(path)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Iterator, Mapping, NamedTuple, Sequence
 
 from ckpttool.conversion.documents import index_content
@@ -20,7 +20,7 @@ from ckpttool.conversion.result import Cast, Proof, WrittenFile
 from ckpttool.files.positional import write_parts
 from ckpttool.files.sources import FileSource
 from ckpttool.findings import rules
-from ckpttool.findings.errors import OutputError, UsageError
+from ckpttool.findings.errors import CkpttoolError, OutputError, UsageError
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count
@@ -147,6 +147,8 @@ def written_files(job: Job, files: Sequence[OutputFile], index: bytes) -> tuple[
 def look_for_room(job: Job, outputs: Sequence[WrittenFile], place: Destination) -> list[str]:
     """Check whether everything can be written; return the paths.
 
+    What killed runs left there is cleaned up first, except for a dry run.
+
     Raises:
         UsageError: two of the files are the same.
         OutputError: the destination exists, or there is not enough room.
@@ -172,7 +174,10 @@ def look_for_room(job: Job, outputs: Sequence[WrittenFile], place: Destination) 
         taken.add(where(path))
         sizes[path] = len(content or b"")
     # The destination itself is checked for shards too: readers would prefer an old whole file.
-    place.check({job.destination: 0, **sizes})
+    checked = {job.destination: 0, **sizes}
+    if not job.options.dry_run:
+        place.clean(checked)
+    place.check(checked)
     return list(sizes)
 
 
@@ -285,14 +290,14 @@ def complete_and_prove(job: Job, files: Sequence[OutputFile], copied: Copied) ->
             metadata[FINGERPRINT] = fingerprint
     changed = None if metadata == job.plan.metadata else metadata
     crcs = {name: one.crc32 for name, one in copied.digests.items()}
-    for (_, pieces, layout), grown in zip(files, copied.files):
-        write_parts(grown.fd, target.finish(layout, pieces, changed, crcs))
+    for (path, pieces, layout), grown in zip(files, copied.files):
+        write_parts(grown.fd, path, target.finish(layout, pieces, changed, crcs))
     # All files stay open: a tensor that a layout joins may have its parts in several shards.
     with ExitStack() as opened:
-        seen = [
-            read_again(grown.temporary, pieces, layout.slots, target, opened)
-            for (_, pieces, layout), grown in zip(files, copied.files)
-        ]
+        seen = []
+        for (path, pieces, layout), grown in zip(files, copied.files):
+            with _called(path, grown):
+                seen.append(read_again(grown.temporary, pieces, layout.slots, target, opened))
         stored = {name: info for one in seen for name, info in one.tensors.items()}
         tensors = with_tied(stored, metadata)
         if job.options.hashes:
@@ -310,6 +315,17 @@ def complete_and_prove(job: Job, files: Sequence[OutputFile], copied: Copied) ->
     proof = Proof(len(slots), sum(slot.length for slot in slots), checked, seen[0].readers)
     findings = dict.fromkeys(warning for one in seen for warning in one.findings)
     return Proven(fingerprint, found, proof, tuple(findings))
+
+
+@contextmanager
+def _called(path: str, grown: Growing) -> Iterator[None]:
+    """Call a file by its final name in errors: the temporary one is gone when they are read."""
+    try:
+        yield
+    except CkpttoolError as error:
+        if error.path == grown.temporary:
+            error.path = path
+        raise
 
 
 def _of_source(job: Job, digests: Mapping[str, str], joined: Joined) -> str:
@@ -334,6 +350,8 @@ def summed(
         UnreadableError: a file cannot be read again.
     """
     with ExitStack() as opened:
+        for grown in files:
+            opened.enter_context(_called(grown.path, grown))
         sums = file_sums(
             [opened.enter_context(closing(FileSource(grown.temporary))) for grown in files],
             workers=options.workers,

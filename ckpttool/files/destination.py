@@ -1,8 +1,8 @@
 """Writing files so that after any failure either the old files are intact or all new ones are.
 
 Files are written under temporary names beside their final ones. When all are complete and
-proven, they are synced and renamed, in the order in which they were created; the files that they
-replace keep a second name until the last rename, so that any failure can be undone. The remains
+proven, they are synced and get their names, in the order in which they were created
+(``files/naming``), while no other run does that in their folders (``files/turns``). The remains
 of an earlier result are removed after that.
 
 A symbolic link as destination is refused: replacing it would leave its target as it was, and
@@ -15,35 +15,34 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING, Iterable, List, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Iterable, List, Mapping
 
-from ckpttool.files.positional import reserve, unwritable
+from ckpttool.files.leftovers import clean
+from ckpttool.files.naming import Naming, exists
+from ckpttool.files.positional import reserve, unwritable, write_parts
 from ckpttool.files.room import require_room
-from ckpttool.files.sources import ByteSource
+from ckpttool.files.sources import ByteSource, release
 from ckpttool.files.temporary import (
     Growing,
-    clean,
     create,
     folder_of,
+    is_another,
     new_id,
     remove,
+    repeated,
     temporary_path,
 )
+from ckpttool.files.turns import turns
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-# Errors of file systems without hard links (FAT, some network ones), or with no more of them.
-_NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV})
-
-
-class _Named(NamedTuple):
-    """A file that was renamed, and the second name of the file that it replaced."""
-
-    file: Growing
-    old: str | None
+# Errors of file systems that cannot sync folders: some network ones, and those of other programs.
+_NO_FOLDER_SYNC = frozenset(
+    {errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
+)
 
 
 class Destination:
@@ -67,7 +66,9 @@ class Destination:
         self._sync = sync
         self._run = new_id()
         self._growing: List[Growing] = []
-        self._named: List[_Named] = []
+        self._naming = Naming(self._run, force)
+        self._cleaned: set[str] = set()
+        self._keep_temporaries = False
         #: Files that killed runs left and that were removed, or put back under their names.
         self.cleaned: List[str] = []
 
@@ -86,25 +87,38 @@ class Destination:
             self._check_path(path)
         require_room(sizes)
 
+    def clean(self, paths: Iterable[str]) -> None:
+        """Remove what killed runs left beside ``paths``, and put back what they had replaced.
+
+        Before anything is checked: it may take the room or the names that are needed.
+        """
+        for folder in sorted({folder_of(path) for path in paths} - self._cleaned):
+            self._cleaned.add(folder)
+            self.cleaned += [os.path.join(folder, name) for name in clean(folder)]  # noqa: PTH118
+
     def create(self, path: str, nbytes: int) -> Growing:
         """Create the file that will be ``path``, of ``nbytes`` zeros.
-
-        Leftovers of killed runs in its folder are removed first: they may take the room needed.
 
         Raises:
             OutputError, UsageError: as for :meth:`check`.
         """
+        self.clean((path,))
         self._check_path(path)
-        folder = folder_of(path)
-        self.cleaned += [os.path.join(folder, name) for name in clean(folder)]  # noqa: PTH118
-        file = create(path, self._run)
-        self._growing.append(file)
+        file = create(path, self._run, self._growing)
         try:
             reserve(file.fd, nbytes)
         except OutputError as error:
             error.path = path
             raise
         return file
+
+    def write(self, path: str, content: bytes) -> None:
+        """Create the file that will be ``path``, and write all of it.
+
+        Raises:
+            OutputError, UsageError: as for :meth:`create`, or other bytes are read back.
+        """
+        write_parts(self.create(path, len(content)).fd, path, [(0, content)])
 
     def publish(self, stale: Iterable[str] = ()) -> tuple[str, ...]:
         """Rename all files to their final names, in the order of their creation, or none.
@@ -120,22 +134,21 @@ class Destination:
             OutputError: an I/O error, or a name that was taken meanwhile. Everything is then
                 as it was before.
         """
-        try:
-            # all bytes before the first name: after a crash no name may lead to an empty file
-            for file in self._growing:
-                self._sync_file(file)
-            for file in self._growing:
-                self._name(file)
-            # a rename is on the disk once its folder is
-            self._sync_folders()
-        except BaseException:
-            self._undo()
-            raise
-        named, self._named = self._named, []
+        # all bytes before the first name: after a crash no name may lead to an empty file
+        for file in self._growing:
+            self._sync_file(file)
+        folders = {folder_of(file.path) for file in self._growing}
+        with turns(folders):
+            try:
+                for file in self._growing:
+                    self._naming.give(file)
+                # a name is on the disk once its folder is
+                self._sync_folders(folders)
+            except BaseException as error:
+                self._undo(error)
+                raise
+            self._naming.done()
         published = {os.path.abspath(file.path) for file in self._growing}  # noqa: PTH100 (links)
-        for one in named:
-            if one.old is not None:
-                remove(one.old)
         self._discard()
         return tuple(
             path
@@ -146,10 +159,10 @@ class Destination:
     def may_remove(self, path: str) -> bool:
         """Whether a file of an earlier result may be removed: a plain file, and no source."""
         try:
-            plain = stat.S_ISREG(os.lstat(path).st_mode)
+            status = repeated(os.lstat, path)
         except OSError:
             return True
-        return plain and not self._is_source(path)
+        return stat.S_ISREG(status.st_mode) and not self._is_source(status)
 
     def __enter__(self) -> Destination:
         return self
@@ -163,7 +176,14 @@ class Destination:
         # the result that would have listed them is lost
         if isinstance(error, CkpttoolError):
             error.cleaned += tuple(self.cleaned)
-        self._undo()
+        try:
+            self._leave(error)
+        except BaseException:  # a signal while that was done: it is done all the same
+            self._leave(error)
+            raise
+
+    def _leave(self, error: BaseException | None) -> None:
+        self._undo(error)
         self._discard()
 
     # --- before ----------------------------------------------------------------------------
@@ -176,13 +196,13 @@ class Destination:
             )
         temporary_path(path, self._run, "tmp")
         try:
-            status = os.lstat(path)  # of a link itself, which may lead to nothing
+            status = repeated(os.lstat, path)  # of a link itself, which may lead to nothing
         except FileNotFoundError:
             return
         except (OSError, ValueError) as error:
             reason = error if isinstance(error, OSError) else OSError(errno.EINVAL, str(error))
             raise unwritable(reason, path=path) from error
-        if self._is_source(path):
+        if self._is_source(_behind(path) if stat.S_ISLNK(status.st_mode) else status):
             raise OutputError(
                 "the destination is the source",
                 rules.DESTINATION_SOURCE,
@@ -201,79 +221,63 @@ class Destination:
                 else "Name a plain file, or a path that does not exist.",
             )
         if not self._force:
-            raise _exists(path)
+            raise exists(path)
 
-    def _is_source(self, path: str) -> bool:
-        try:
-            status = os.stat(path)  # noqa: PTH116 (through links, whatever their kind)
-        except OSError:
-            return False
-        return (status.st_dev, status.st_ino) in self._sources
+    def _is_source(self, status: os.stat_result | None) -> bool:
+        return status is not None and (status.st_dev, status.st_ino) in self._sources
 
     # --- giving names ----------------------------------------------------------------------
 
     def _sync_file(self, file: Growing) -> None:
-        if not self._sync:
-            return
         try:
-            os.fsync(file.fd)
+            if self._sync:
+                os.fsync(file.fd)
+            else:
+                # Closing is when network file systems write, and say that they cannot. A second
+                # descriptor is closed, since the lock goes with the first.
+                os.close(os.dup(file.fd))
         except OSError as error:
-            raise unwritable(error, "be synced", path=file.path) from error
+            raise unwritable(
+                error, "be synced" if self._sync else "be written", path=file.path
+            ) from error
 
-    def _sync_folders(self) -> None:
+    def _sync_folders(self, folders: Iterable[str]) -> None:
         if not self._sync or os.name == "nt":  # Windows cannot open folders
             return
-        for folder in sorted({folder_of(file.path) for file in self._growing}):
+        for folder in sorted(folders):
             try:
                 fd = os.open(folder, os.O_RDONLY)
                 try:
                     os.fsync(fd)
                 finally:
-                    os.close(fd)
+                    release(fd)
             except OSError as error:
-                if error.errno != errno.EINVAL:  # some network file systems cannot
+                if error.errno not in _NO_FOLDER_SYNC:
                     raise unwritable(error, "be synced", path=folder) from error
-
-    def _name(self, file: Growing) -> None:
-        try:
-            if self._force:
-                # Recorded before it is done: a signal may come between, and _undo skips what is
-                # not there.
-                old = temporary_path(file.path, self._run, "old")
-                self._named.append(_Named(file, old))
-                _keep(file.path, old)
-                os.replace(file.temporary, file.path)  # noqa: PTH105
-            else:
-                self._named.append(_Named(file, None))
-                _claim(file)
-        except FileExistsError as error:
-            raise _exists(file.path) from error
-        except OSError as error:
-            raise unwritable(error, "get its name", path=file.path) from error
 
     # --- after -----------------------------------------------------------------------------
 
-    def _undo(self) -> None:
-        """Undo every rename, the last one first."""
-        while self._named:
-            file, old = self._named.pop()
-            if old is not None and os.path.lexists(old):
-                try:
-                    os.replace(old, file.path)  # noqa: PTH105
-                except OSError:
-                    continue  # the new file is there then, complete and proven
-                remove(old)  # rename keeps both where two names are of one file
-            elif _is_file(file.path, file.fd):
-                remove(file.path)
+    def _undo(self, error: BaseException | None) -> None:
+        """Take back the names that were given, unless all are."""
+        kept = self._naming.end()
+        if kept:
+            # With its temporary files, as after a kill, so that the next run sees what to do.
+            self._keep_temporaries = True
+            if isinstance(error, CkpttoolError):
+                error.fix = (
+                    f"Not put back as it was: {', '.join(kept)}. The next run that writes into "
+                    "this folder does that."
+                )
 
     def _discard(self) -> None:
-        """Close the files and remove their temporary names."""
+        """Remove the temporary names and close the files."""
         while self._growing:
-            file = self._growing.pop()
+            file = self._growing[-1]
             # not if the name was taken by another file meanwhile
-            if _is_file(file.temporary, file.fd):
+            if not self._keep_temporaries and not is_another(file.fd, file.temporary):
                 remove(file.temporary)
-            os.close(file.fd)  # last, since it releases the lock
+            self._growing.pop()
+            release(file.fd)  # last, since it releases the lock
 
     def _remove_stale(self, path: str) -> bool:
         if not self.may_remove(path):
@@ -282,50 +286,9 @@ class Destination:
         return not os.path.lexists(path)
 
 
-def _keep(path: str, old: str) -> None:
-    """Give the file at ``path`` a second name, if there is one."""
+def _behind(path: str) -> os.stat_result | None:
+    """Return what a link leads to; ``None`` if that cannot be said."""
     try:
-        os.link(path, old)  # unlike a rename, without a moment in which nothing is at path
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        os.replace(path, old)  # noqa: PTH105
-
-
-def _claim(file: Growing) -> None:
-    """Give a file its name unless it is taken: of two runs that try at once, one fails."""
-    try:
-        # rename would replace the other's file; link fails where the name exists
-        os.link(file.temporary, file.path)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        _claim_without_links(file)
-
-
-def _claim_without_links(file: Growing) -> None:
-    # the name is taken by an empty file first, which fails where it exists
-    os.close(os.open(file.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-    try:
-        os.replace(file.temporary, file.path)  # noqa: PTH105
-    except BaseException:
-        remove(file.path)
-        raise
-
-
-def _is_file(path: str, fd: int) -> bool:
-    try:
-        return os.path.samestat(os.lstat(path), os.fstat(fd))
+        return repeated(os.stat, path)
     except OSError:
-        return False
-
-
-def _exists(path: str) -> OutputError:
-    return OutputError(
-        "the destination exists",
-        rules.DESTINATION_EXISTS,
-        path=path,
-        fix="Use --force to replace it, or name another file.",
-    )
+        return None

@@ -64,7 +64,10 @@ def write_at(fd: int, data: memoryview, offset: int) -> None:
         # one call may write less: Linux stops at 2 GiB, and a disk that is nearly full earlier
         while done < len(data):
             end = done + _AT_ONCE - (offset + done) % _AT_ONCE
-            done += _write_some(fd, data[done:end], offset + done)
+            wrote = _write_some(fd, data[done:end], offset + done)
+            if not wrote:  # some file systems of other programs do; again would be for ever
+                raise OSError(errno.EIO, "the system wrote nothing")
+            done += wrote
     except OSError as error:
         raise unwritable(error, offset=offset + done) from error
 
@@ -90,18 +93,27 @@ def read_back(fd: int, buffer: memoryview, offset: int) -> None:
         raise unwritable(error, "be read back", offset=offset + done) from error
 
 
-def write_parts(fd: int, parts: Iterable[tuple[int, bytes]]) -> None:
+def write_parts(fd: int, path: str, parts: Iterable[tuple[int, bytes]]) -> None:
     """Write bytes at their offsets, and compare each with what is read back.
+
+    Args:
+        fd: open for reading and writing.
+        path: the name in messages.
+        parts: offsets, and what is written there.
 
     Raises:
         OutputError: as for :func:`write_at`, or other bytes are read back.
     """
-    for offset, data in parts:
-        write_at(fd, memoryview(data), offset)
-        written = bytearray(len(data))
-        read_back(fd, memoryview(written), offset)
-        if written != data:
-            raise not_as_written(offset)
+    try:
+        for offset, data in parts:
+            write_at(fd, memoryview(data), offset)
+            written = bytearray(len(data))
+            read_back(fd, memoryview(written), offset)
+            if written != data:
+                raise not_as_written(offset)
+    except OutputError as error:
+        error.path = path
+        raise
 
 
 def not_as_written(offset: int, tensor: str | None = None) -> OutputError:

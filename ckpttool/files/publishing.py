@@ -6,10 +6,13 @@ its files first: a folder that is not there is then said before, not after.
 
 from __future__ import annotations
 
+import os
+import stat
 from typing import Mapping
 
 from ckpttool.files.destination import Destination
-from ckpttool.files.positional import write_parts
+from ckpttool.files.positional import unwritable
+from ckpttool.files.temporary import repeated
 
 
 def write_files(contents: Mapping[str, bytes], *, sync: bool = False) -> tuple[str, ...]:
@@ -37,12 +40,47 @@ def try_files(*paths: str) -> tuple[str, ...]:
     return _write(dict.fromkeys(paths, b""), sync=False, publish=False)
 
 
+def head_at(path: str, most: int) -> bytes | None:
+    """Return the first bytes of what a file may replace; ``None`` if nothing is there.
+
+    Of what is no regular file there are none.
+
+    Raises:
+        OutputError: it cannot be looked at.
+    """
+    try:
+        if not stat.S_ISREG(repeated(os.stat, path).st_mode):
+            return b""
+        with open(path, "rb") as file:
+            return file.read(most)
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # writing says what is wrong
+        return None
+    except OSError as error:
+        raise unwritable(error, "be replaced", path=path) from error
+
+
+def is_there(path: str) -> bool:
+    """Whether something has a name, be it a link to nothing.
+
+    Raises:
+        OutputError: it cannot be looked at.
+    """
+    try:
+        repeated(os.lstat, path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError as error:
+        raise unwritable(error, path=path) from error
+    return True
+
+
 def _write(contents: Mapping[str, bytes], sync: bool, publish: bool) -> tuple[str, ...]:
     """Write files under temporary names; give them their own, or take them away."""
     with Destination(force=True, sync=sync) as place:
+        place.clean(contents)
         place.check({path: len(content) for path, content in contents.items()})
         for path, content in contents.items():
-            write_parts(place.create(path, len(content)).fd, [(0, content)])
+            place.write(path, content)
         if publish:
             place.publish()
     return tuple(place.cleaned)

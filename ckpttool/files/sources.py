@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import closing
+from contextlib import closing, suppress
 from threading import Lock
 from typing import Iterable, NamedTuple, NoReturn, Protocol, Sequence, Tuple
 
@@ -114,6 +114,12 @@ def check_all_unchanged(sources: Iterable[ByteSource]) -> None:
         source.check_unchanged()
 
 
+def release(fd: int) -> None:
+    """Close a file of which everything that matters is known to be read, or to be written."""
+    with suppress(OSError):
+        os.close(fd)
+
+
 def unless_changed(source: ByteSource, error: CkpttoolError) -> CkpttoolError:
     """Return an error, or that the file changed: what was read may be of two versions then."""
     try:
@@ -169,7 +175,7 @@ class FileSource:
             try:
                 self._read_from(fd, offset, buffer)
             finally:
-                os.close(fd)
+                release(fd)
             return
         self._check_open()
         self._read_from(self._fd, offset, buffer)
@@ -182,7 +188,7 @@ class FileSource:
             except OSError as error:
                 raise _unreadable(self.name, error, offset + done) from error
             if got == 0:
-                raise self._changed(offset + done, os.fstat(fd))
+                raise self._changed(offset + done, _status(fd, self.name))
             done += got
 
     def rest(self) -> None:
@@ -193,13 +199,13 @@ class FileSource:
         """
         if self._fd >= 0:
             self._rests = True
-            os.close(self._fd)
-            self._fd = -1
+            fd, self._fd = self._fd, -1  # first: a number that was given back may be another file's
+            release(fd)
 
     def _open_again(self) -> int:
         fd, status = _open(self.name)
         if _identity(status) != self.identity:
-            os.close(fd)
+            release(fd)
             raise self._changed(None, status)
         return fd
 
@@ -210,11 +216,12 @@ class FileSource:
     def check_unchanged(self) -> None:
         """Raise UnreadableError if size or times differ from when it was opened."""
         if self._rests:
-            os.close(self._open_again())
+            release(self._open_again())
             return
         self._check_open()
-        if _identity(os.fstat(self._fd)) != self.identity:
-            raise self._changed(None)
+        status = _status(self._fd, self.name)
+        if _identity(status) != self.identity:
+            raise self._changed(None, status)
 
     def _check_open(self) -> None:
         if self._fd < 0:
@@ -228,8 +235,8 @@ class FileSource:
         """Close the file; a second call does nothing."""
         self._rests = False
         if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+            fd, self._fd = self._fd, -1  # first: a number that was given back may be another file's
+            release(fd)
 
     def __del__(self) -> None:
         if getattr(self, "_fd", -1) >= 0:
@@ -245,8 +252,7 @@ class FileSource:
     def __reduce__(self) -> NoReturn:
         raise TypeError("an open file cannot be pickled: pass its path, and open it there")
 
-    def _changed(self, offset: int | None, status: os.stat_result | None = None) -> UnreadableError:
-        status = status or os.fstat(self._fd)
+    def _changed(self, offset: int | None, status: os.stat_result) -> UnreadableError:
         return UnreadableError(
             "the file changed while it was being read",
             rules.CHANGED,
@@ -326,12 +332,19 @@ def _open(path: str) -> tuple[int, os.stat_result]:
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
     try:
-        status = os.fstat(fd)
+        status = _status(fd, path)
         _require_regular(status, path)
     except BaseException:
-        os.close(fd)
+        release(fd)
         raise
     return fd, status
+
+
+def _status(fd: int, path: str) -> os.stat_result:
+    try:
+        return os.fstat(fd)
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def _identity(status: os.stat_result) -> Identity:

@@ -1,9 +1,9 @@
-"""Temporary files beside a destination, and cleaning up those of killed runs.
+"""Temporary files beside a destination.
 
-``.NAME.ckpttool-ID.tmp`` is a file that is being written, ``.NAME.ckpttool-ID.old`` a second name
-for the file that was at NAME; one run has one ID. A run holds a lock on each file that it writes,
-which the system releases when the process ends in any way. So a file of that name that is not
-locked was left by a killed run.
+``.NAME.ckpttool-ID.tmp`` is a file that is being written, ``.NAME.ckpttool-ID.new`` a second name
+of it that becomes NAME, and ``.NAME.ckpttool-ID.old`` a second name for the file that was at NAME;
+one run has one ID. A run holds a lock on each file that it writes, by which ``files/leftovers``
+tells them from those that a killed run left.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, List, NamedTuple, TypeVar
 
 from ckpttool.files.positional import unwritable
+from ckpttool.files.sources import release
 from ckpttool.findings import rules
 from ckpttool.findings.errors import OutputError
 
@@ -28,18 +29,21 @@ except ImportError:  # Windows: leftovers cannot be told from files of a running
 else:
     _locks = fcntl
 
-_NAME = re.compile(r"\.(?P<name>.+)\.ckpttool-(?P<id>[0-9a-f]{16})\.(?P<kind>tmp|old)", re.DOTALL)
+_NAME = re.compile(r"\.(.+)\.ckpttool-([0-9a-f]{16})\.(tmp|new|old)", re.DOTALL)
 _LONGEST_NAME = 255  # bytes; the limit of every common file system
-_TRIES = 100  # each needs another run that cleans up in the same instant
+_TRIES = 100  # each needs another run that cleans up, or a signal, in the same instant
 
-# Links are not followed, since another user may have made one, and opening a FIFO does not wait.
-_READ_WRITE = (
-    os.O_RDWR
-    | getattr(os, "O_NOFOLLOW", 0)
+#: Flags of every opening. Links are not followed, since another user may have made one, and opening
+#: a FIFO does not wait.
+OPEN = (
+    getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_BINARY", 0)
     | getattr(os, "O_NONBLOCK", 0)
 )
+
+
+_T = TypeVar("_T")
 
 
 class Growing(NamedTuple):
@@ -56,6 +60,20 @@ class Growing(NamedTuple):
     fd: int
 
 
+class HiddenName(NamedTuple):
+    """What a hidden name says: the final name, the run's ID, and ``tmp``, ``new`` or ``old``."""
+
+    name: str
+    run: str
+    kind: str
+
+
+def parsed_name(name: str) -> HiddenName | None:
+    """Return what a name in a folder says; ``None`` if it is none of ours."""
+    match = _NAME.fullmatch(name)
+    return HiddenName(*match.groups()) if match else None
+
+
 def new_id() -> str:
     """Return a random ID for the files of one run."""
     # random, not the process's number: containers that share a folder have the same numbers
@@ -63,7 +81,7 @@ def new_id() -> str:
 
 
 def temporary_path(path: str, run: str, kind: str) -> str:
-    """Return the name beside ``path`` of a file of this run; ``kind`` is ``tmp`` or ``old``.
+    """Return the name beside ``path`` of a file of this run; for ``kind`` see above.
 
     Raises:
         OutputError: it would be too long for a file system.
@@ -83,25 +101,42 @@ def folder_of(path: str) -> str:
     return os.path.dirname(path) or os.curdir  # noqa: PTH120
 
 
-def create(path: str, run: str) -> Growing:
-    """Create the file that will be ``path``, exclusively and locked.
+def create(path: str, run: str, growing: List[Growing]) -> Growing:
+    """Create the file that will be ``path``, exclusively and locked, and add it to ``growing``.
 
     Raises:
         OutputError: the folder is missing or cannot be written to.
     """
     temporary = temporary_path(path, run, "tmp")
+    fd = -1
     for _ in range(_TRIES):
         try:
             # 0o666: the umask decides, as for any file that the user creates
-            fd = os.open(temporary, _READ_WRITE | os.O_CREAT | os.O_EXCL, 0o666)
+            fd = os.open(temporary, os.O_RDWR | OPEN | os.O_CREAT | os.O_EXCL, 0o666)
+            # Until it is locked it looks like a leftover, and another run may have removed it.
+            if lock(fd) and is_still(fd, temporary):
+                growing.append(Growing(path, temporary, fd))
+                return growing[-1]
         except (OSError, ValueError) as error:
             raise _not_created(error, path) from error
-        # Until it is locked it looks like a leftover, and another run may have removed it.
-        if lock(fd) and _is_still(fd, temporary):
-            return Growing(path, temporary, fd)
-        os.close(fd)
-        remove(temporary)
+        except BaseException:  # a signal; what is in the list, its owner removes
+            if not (growing and growing[-1].fd == fd):
+                _drop(temporary, fd)
+            raise
+        _drop(temporary, fd)
+        fd = -1
     raise OutputError("another run keeps removing the file", rules.UNWRITABLE, path=path)
+
+
+def _drop(temporary: str, fd: int) -> None:
+    remove(temporary)
+    if fd >= 0:
+        release(fd)
+
+
+def has_locks() -> bool:
+    """Whether the system has locks by which files of a running process are told from leftovers."""
+    return _locks is not None
 
 
 def lock(fd: int) -> bool:
@@ -117,88 +152,60 @@ def lock(fd: int) -> bool:
     return True
 
 
-def clean(folder: str) -> list[str]:
-    """Remove the files that killed runs left in ``folder``; return their names.
-
-    If a run was killed while it renamed a set of files, the old set is restored.
-    """
+def lock_now(path: str) -> int | None:
+    """Open and lock a file that nobody has locked; ``None`` if that cannot be done."""
     if _locks is None:
-        return []
+        return None
     try:
-        names = sorted(name for name in os.listdir(folder) if _NAME.fullmatch(name))  # noqa: PTH208 (no Path needed)
+        fd = os.open(path, os.O_RDWR | OPEN)
     except OSError:
-        return []  # creating a file there will raise the error
-    growing = [name for name in names if name.endswith(".tmp")]
-    # Locks are held until the files are removed, so that two runs that clean up do not interfere.
-    dead = {name: fd for name in growing for fd in _lock_of_dead(os.path.join(folder, name))}  # noqa: PTH118
-    try:
-        unfinished = {_id(name) for name in dead}
-        alive = {_id(name) for name in growing if name not in dead}
-        gone = []
-        for name in names:
-            # With a temporary file left, its run had not renamed all of them: restore. Without
-            # one, the set was complete and only the old names remained to be removed.
-            if name.endswith(".old") and _id(name) in unfinished - alive:
-                gone += _put_back(folder, name)
-            elif name in dead or (name.endswith(".old") and _id(name) not in alive):
-                gone += _removed(folder, name)
-    finally:
-        for fd in dead.values():
-            os.close(fd)
-    return gone
-
-
-def remove(path: str) -> None:
-    """Remove a file if it exists; one that cannot be removed stays a leftover."""
-    with contextlib.suppress(OSError):
-        os.unlink(path)  # noqa: PTH108
-
-
-def _lock_of_dead(path: str) -> list[int]:
-    """Return the descriptor of a killed run's file, opened and locked; none for a running one's."""
-    assert _locks is not None  # noqa: S101 (the caller looked)
-    try:
-        fd = os.open(path, _READ_WRITE)
-    except OSError:
-        return []
+        return None
     try:
         _locks.flock(fd, _locks.LOCK_EX | _locks.LOCK_NB)
     except OSError:
-        os.close(fd)
-        return []
-    return [fd]
+        release(fd)
+        return None
+    except BaseException:
+        release(fd)
+        raise
+    return fd
 
 
-def _put_back(folder: str, name: str) -> list[str]:
-    match = _NAME.fullmatch(name)
-    assert match is not None  # noqa: S101 (the caller looked)
+def remove(path: str) -> bool:
+    """Remove a file; return ``False`` if there is none, or it stays as a leftover."""
     try:
-        os.replace(os.path.join(folder, name), os.path.join(folder, match["name"]))  # noqa: PTH105, PTH118
-    except OSError:
-        return []
-    # rename does nothing, and keeps both, where two names are of one file already
-    remove(os.path.join(folder, name))  # noqa: PTH118
-    return [name]
-
-
-def _removed(folder: str, name: str) -> list[str]:
-    try:
-        os.unlink(os.path.join(folder, name))  # noqa: PTH108, PTH118
-    except OSError:
-        return []
-    return [name]
-
-
-def _id(name: str) -> str:
-    match = _NAME.fullmatch(name)
-    return match["id"] if match else ""
-
-
-def _is_still(fd: int, path: str) -> bool:
-    try:
-        return os.path.samestat(os.fstat(fd), os.lstat(path))
+        repeated(os.unlink, path)
     except OSError:
         return False
+    return True
+
+
+def is_still(fd: int, path: str) -> bool:
+    """Whether a name is that of an open file."""
+    try:
+        return os.path.samestat(os.fstat(fd), repeated(os.lstat, path))
+    except OSError:
+        return False
+
+
+def is_another(fd: int, path: str) -> bool:
+    """Whether a name is known to be that of another file than the open one."""
+    try:
+        return not os.path.samestat(os.fstat(fd), repeated(os.lstat, path))
+    except OSError:
+        return False
+
+
+def repeated(call: Callable[..., _T], *arguments: Any) -> _T:
+    """Call the system again as long as a signal breaks the call off.
+
+    Python does so for reading, writing and syncing (PEP 475). Calls about names are broken off by
+    file systems of networks and of other programs only.
+    """
+    for _ in range(_TRIES):
+        with contextlib.suppress(InterruptedError):
+            return call(*arguments)
+    return call(*arguments)
 
 
 def _not_created(error: Exception, path: str) -> OutputError:

@@ -11,8 +11,8 @@ import stat
 from io import BufferedWriter, FileIO
 from typing import TYPE_CHECKING, Any, Iterator, NamedTuple
 
+from ckpttool.files.destination import Destination
 from ckpttool.files.positional import unwritable
-from ckpttool.files.temporary import create, new_id, remove
 from ckpttool.findings import rules
 from ckpttool.findings.errors import OutputError, UsageError
 from ckpttool.models.families import models
@@ -49,7 +49,7 @@ def write_sample(
     """Write untrained weights in the published layout, under ``"model"``, through torch.save.
 
     The file appears under its name when it is whole: what stood there before is replaced in
-    one step or not touched. A link is replaced, not followed. Imports torch.
+    one step or not touched. A link is neither followed nor replaced. Imports torch.
 
     Args:
         path: the file to write, in a folder that exists.
@@ -78,7 +78,7 @@ def write_sample(
         enter(progress, "writing")
         if progress:
             progress.start(sum(one.numel() * one.element_size() for one in weights.values()))
-        size = _save({"model": weights}, path, progress)
+        size = _save({"model": weights}, path, force, progress)
     except (OSError, RuntimeError) as error:  # torch.save turns a failed write into the latter
         raise _unwritable(path, error) from error
     parameters = sum(tensor.numel() for tensor in weights.values())
@@ -99,7 +99,7 @@ class _Told(BufferedWriter):
     """A file that tells how many bytes were written."""
 
     def __init__(self, fd: int, progress: Progress | None) -> None:
-        super().__init__(FileIO(fd, "wb"))
+        super().__init__(FileIO(fd, "wb", closefd=False))
         self._progress = progress
 
     def write(self, data: Any) -> int:
@@ -110,22 +110,21 @@ class _Told(BufferedWriter):
         return written
 
 
-def _save(checkpoint: dict[str, dict[str, Tensor]], path: str, progress: Progress | None) -> int:
-    """Save next to ``path`` and rename; return the bytes. No temporary file survives."""
+def _save(
+    checkpoint: dict[str, dict[str, Tensor]], path: str, force: bool, progress: Progress | None
+) -> int:
+    """Save beside ``path`` and give the file its name; return the bytes."""
     import torch
 
-    growing = create(path, new_id())
-    try:
-        # An open file: with a path, torch would write the temporary name into the archive.
+    with Destination(force=force) as place:
+        place.clean((path,))
+        growing = place.create(path, 0)
+        # An open file: with a path, torch would write the temporary name into the archive. It is
+        # not closed here: the lock that tells it from a leftover would go with it.
         with _Told(growing.fd, progress) as file:
             torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())  # before the rename: a crash could leave an empty file
-            size = os.fstat(file.fileno()).st_size
-        os.replace(growing.temporary, path)  # noqa: PTH105
-    except BaseException:
-        remove(growing.temporary)
-        raise
+        size = os.fstat(growing.fd).st_size
+        place.publish()
     return size
 
 
@@ -136,7 +135,13 @@ def _require_free(path: str, force: bool) -> None:
         return
     except (OSError, ValueError) as error:
         raise _unwritable(path, error) from error
-    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+    if stat.S_ISLNK(mode):
+        raise UsageError(
+            "the path is a symbolic link",
+            path=path,
+            fix="Name a plain file: a link is neither followed nor replaced.",
+        )
+    if not stat.S_ISREG(mode):
         raise UsageError("the path exists and is no regular file", path=path)
     if not force:
         raise UsageError(

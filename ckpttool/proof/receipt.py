@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Mapping, Sequence, Union
 from ckpttool._version import __version__
 from ckpttool.comparison.numbers.compare import SideError
 from ckpttool.conversion.proving import fingerprint_of
+from ckpttool.files.publishing import head_at
 from ckpttool.files.sources import FileSource
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError, UsageError
@@ -44,14 +45,10 @@ def check_place(path: str, inputs: Sequence[str]) -> None:
     Raises:
         UsageError: what stands there is no receipt of a proof, or one of the run's own inputs.
     """
-    place = Path(path)
-    if not place.exists():
+    head = head_at(path, _HEAD)
+    if head is None:
         return
-    head = b""
-    if place.is_file():
-        with place.open("rb") as file:
-            head = file.read(_HEAD)
-    same = any(Path(one).exists() and Path(one).samefile(place) for one in inputs)
+    same = any(Path(one).exists() and Path(one).samefile(path) for one in inputs)
     if same or b'"kind": "proof"' not in head:
         what = (
             "it is an input of the proof"

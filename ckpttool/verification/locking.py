@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Iterable, Mapping, NamedTuple, Sequence, Union
 
-from ckpttool.files.publishing import try_files, write_files
+from ckpttool.files.publishing import head_at, try_files, write_files
 from ckpttool.findings.arguments import check_day, path_of
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import NO_ITEMS
@@ -40,6 +38,8 @@ if TYPE_CHECKING:
     from ckpttool.verification.batch import AnyPaths, ProgressOf, TermsOf
     from ckpttool.verification.evidence import Evidence
     from ckpttool.verification.weights import Weights
+
+_HEAD = 200  # bytes, by which a lock file is known
 
 #: The path of a lock that is not written: its checkpoints are named from the working folder.
 UNWRITTEN = "-"
@@ -158,7 +158,7 @@ def lock_found(
     found: Inputs, path: str | None, terms: TermsOf, today: date, progress: ProgressOf
 ) -> Lock:
     """Lock the files of a run, each with its own options, as :func:`lock` does."""
-    cleaned = () if path is None else _tried(path)
+    replaced, cleaned = (False, ()) if path is None else _tried(path)
     name = path or UNWRITTEN
     _check_names(name, found.targets)
     locked: dict[str, LockedCheckpoint] = {}
@@ -180,24 +180,23 @@ def lock_found(
     done = Lock(name, tuple(locked[file.path] for file in report.files), report)
     if path is None:
         return done
-    replaced = Path(path).exists()
     cleaned += write_files({path: done.text.encode("ascii")}, sync=True)
     return done._replace(replaced=replaced, cleaned=cleaned)
 
 
-def _tried(path: str) -> tuple[str, ...]:
-    """Refuse what cannot be written or is no lock file, before any weight is read."""
-    head, place = b"", Path(path)
-    with suppress(OSError):  # one that cannot be read is refused as well
-        if place.is_file():
-            with place.open("rb") as file:
-                head = file.read(200)
+def _tried(path: str) -> tuple[bool, tuple[str, ...]]:
+    """Refuse what cannot be written or is no lock file, before any weight is read.
+
+    Returns:
+        Whether there is a lock file, and what was cleaned up.
+    """
+    head = head_at(path, _HEAD)
     # -o with a checkpoint's name by mistake must not overwrite it
-    if place.exists() and not is_lock(head):
+    if head is not None and not is_lock(head):
         raise UsageError(
             "the existing file is not a lock file", path=path, fix="Name another file."
         )
-    return try_files(path)
+    return head is not None, try_files(path)
 
 
 def _check_names(lock: str, found: Sequence[Input]) -> None:

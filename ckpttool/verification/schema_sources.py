@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Mapping, NamedTuple, Union
 
 from ckpttool.files import collecting
-from ckpttool.files.publishing import write_files
+from ckpttool.files.publishing import head_at, write_files
 from ckpttool.files.sources import FileSource, read_bytes
 from ckpttool.files.strict_json import MAX_JSON, begins_object, strict_json
 from ckpttool.findings import rules
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _WEIGHTS = (".safetensors", ".bin", ".pth", ".pt", ".index.json", ".ckpt")
 
 
+_HEAD = 200  # bytes, by which a schema file is known
 _MOST_ENTRIES = 8  # of a lock file, that are listed
 
 
@@ -229,12 +230,8 @@ def _no_file() -> UsageError:
 
 def _refuse_others(path: str) -> None:
     """Refuse to replace what is no schema file, such as a checkpoint that was named by mistake."""
-    place, head = Path(path), b""
-    with suppress(OSError):  # one that cannot be read is refused as well
-        if place.is_file():
-            with place.open("rb") as file:
-                head = file.read(200)
-    if place.exists() and KEY.encode() not in head:
+    head = head_at(path, _HEAD)
+    if head is not None and KEY.encode() not in head:
         raise UsageError(
             "the existing file is not a schema file", path=path, fix="Name another file."
         )

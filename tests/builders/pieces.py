@@ -90,7 +90,7 @@ def put(path: Path, layout: FileLayout, *, workers: int | None = None) -> dict[s
         digests = copying.copy_layout(layout, fd, workers=workers).digests
         crcs = {name: digest.crc32 for name, digest in digests.items()}
         parts = torch_zip.finish(layout, [], {}, crcs) if layout.members else [(0, layout.head)]
-        positional.write_parts(fd, parts)
+        positional.write_parts(fd, str(path), parts)
     finally:
         os.close(fd)
     return digests

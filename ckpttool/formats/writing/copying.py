@@ -8,6 +8,7 @@ grow with the tensors. Row-major tensors need neither torch nor numpy.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Callable, Collection, Iterator, NamedTuple, Sequence, TypeVar
 
@@ -244,7 +245,8 @@ class _Copying:
         if self._write_early and begin < end:
             # The pages are not needed any more; dropping them makes the kernel write them now,
             # instead of all at once in the final fsync.
-            os.posix_fadvise(self._fd, begin, end - begin, os.POSIX_FADV_DONTNEED)
+            with suppress(OSError):  # some file systems take no advice
+                os.posix_fadvise(self._fd, begin, end - begin, os.POSIX_FADV_DONTNEED)
 
     def _put(self, block: Sequence[_Part], worker: Worker[_Buffers]) -> None:
         """Read a block, write it, and compare what is read back."""

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, List
 import pytest
 
 from ckpttool.files import temporary
-from ckpttool.files.temporary import clean, create, new_id, temporary_path
+from ckpttool.files.leftovers import clean
+from ckpttool.files.temporary import create, new_id, temporary_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,9 +25,9 @@ def test_what_a_run_under_way_put_aside_stays(tmp_path: Path, half_dead: bool) -
     path.write_bytes(b"new")
     aside = temporary_path(str(path), RUN, "old")
     (tmp_path / aside).write_bytes(b"old")
-    growing = create(str(tmp_path / "other"), RUN)
+    growing = create(str(tmp_path / "other"), RUN, [])
     if half_dead:
-        (tmp_path / temporary_path(str(path), RUN, "tmp")).touch()
+        os.link(path, temporary_path(str(path), RUN, "tmp"))
     try:
         clean(str(tmp_path))
         assert os.path.exists(aside)  # noqa: PTH110 (a str already)
@@ -51,7 +52,7 @@ def test_a_new_file_that_was_taken_for_a_leftover_is_created_again(
         return real(fd)
 
     monkeypatch.setattr(temporary, "lock", taken_first)
-    growing = create(str(tmp_path / "m"), RUN)
+    growing = create(str(tmp_path / "m"), RUN, [])
     assert names(tmp_path) == taken
     assert os.path.samestat(os.fstat(growing.fd), os.stat(growing.temporary))  # noqa: PTH116
     os.close(growing.fd)

@@ -95,14 +95,14 @@ def test_a_file_that_exists_is_replaced_only_when_that_is_asked_for(tmp_path: Pa
     assert len(weights(path)) == 30
 
 
-def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("force", [True, False])
+def test_a_link_is_neither_followed_nor_replaced(tmp_path: Path, force: bool) -> None:
     target, path = tmp_path / "target", tmp_path / "sample.pth"
     target.write_bytes(b"precious")
     path.symlink_to(target)
-    with pytest.raises(UsageError, match="exists already"):
-        write(path)
-    write(path, force=True)
-    assert not path.is_symlink()
+    with pytest.raises(UsageError, match="is a symbolic link"):
+        write(path, force=force)
+    assert path.is_symlink()
     assert target.read_bytes() == b"precious"
 
 
@@ -152,7 +152,7 @@ def test_what_the_system_said_is_told_rather_than_torchs_trouble_with_it(
         write(tmp_path / "sample.pth")
 
 
-@pytest.mark.parametrize("where", ["torch.save", "os.replace"])
+@pytest.mark.parametrize("where", ["torch.save", "os.link"])
 def test_an_interruption_leaves_no_temporary_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:

@@ -460,7 +460,7 @@ def test_a_file_that_changes_meanwhile_cannot_be_told(
     verify: Verify, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def touched(source: FileSource) -> None:
-        raise source._changed(None)
+        raise source._changed(None, os.fstat(source.fileno()))
 
     monkeypatch.setattr(FileSource, "check_unchanged", touched)
     report = verify(built.sound, forward=False)

@@ -347,12 +347,12 @@ def test_the_tensor_of_the_first_wrong_byte_is_named(
 def test_bytes_around_the_tensors_are_proven_too(
     target: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_parts(target, [(3, b"abc"), (0, b"012")])
+    write_parts(target, "m", [(3, b"abc"), (0, b"012")])
     assert os.pread(target, 9, 0) == b"012abc"
     write = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda fd, data, at: write(fd, bytes(len(data)), at))
-    with pytest.raises(OutputError, match="CVT102"):
-        write_parts(target, [(0, b"012")])
+    with pytest.raises(OutputError, match=r"^m: .*CVT102"):
+        write_parts(target, "m", [(0, b"012")])
 
 
 def test_the_bytes_between_two_tensors_are_zeros(tmp_path: Path, target: int) -> None:
