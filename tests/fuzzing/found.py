@@ -21,6 +21,7 @@ class Found(NamedTuple):
 
 _HEADER = "ckpttool/formats/safetensors/test_whole.py::test_a_defect_is_refused_with_its_rule"
 _PICKLE = "ckpttool/formats/test_pickles.py::test_a_broken_stream_is_refused_with_its_place"
+_ZIP = "ckpttool/formats/torch/test_torch_files.py::test_a_bad_zip_is_refused"
 
 FOUND: Tuple[Found, ...] = (
     Found(
@@ -91,5 +92,20 @@ FOUND: Tuple[Found, ...] = (
         "Headers in every fourth byte of a refused archive took seconds to look through.",
         "ckpttool/formats/foreign/test_loose_pickles.py::"
         "test_marks_without_a_pickle_are_looked_at_up_to_a_limit",
+    ),
+    Found(
+        "pickle",
+        "Of two attributes of an object with one name the first was read; torch takes the last.",
+        _ZIP,
+    ),
+    Found(
+        "pickle",
+        "A tensor of whole numbers that requires a gradient was read, which torch refuses.",
+        _ZIP,
+    ),
+    Found(
+        "legacy",
+        "A stream was read with a persistent id in the facts of the system, at which torch fails.",
+        "ckpttool/formats/torch/test_torch_files.py::test_a_bad_legacy_stream_is_refused",
     ),
 )

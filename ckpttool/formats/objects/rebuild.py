@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from math import prod
+from typing import Tuple
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
@@ -103,6 +104,10 @@ _NEAR = 100
 _LONGEST_CLASS = 120
 
 
+# The name and arguments of a rebuild call, and whether a parameter around it requires a gradient.
+_Innermost = Tuple[Tuple[str, str], Tuple[Node, ...], bool]
+
+
 def is_tensor(node: Node) -> bool:
     """Whether the node is a call that rebuilds a tensor, of a supported kind or not."""
     # asked four times for each value of a file
@@ -181,13 +186,13 @@ def rebuild(name: str, node: Call, locate: Locate, *, big_endian: bool = False) 
 
 def _rebuild(name: str, node: Node, locate: Locate, big_endian: bool) -> TensorInfo:
     if _is_usual(node):  # nearly all: what _unwrap would find of such a call
-        return _strided(name, REBUILD_V2, node.args, locate, big_endian)
+        return _strided(name, (REBUILD_V2, node.args, False), locate, big_endian)
     shared = _shared(node)
     if shared is None:
-        return _strided(name, *_unwrap(node), locate, big_endian)
+        return _strided(name, _unwrap(node), locate, big_endian)
     if not shared.whole:
         raise UnsupportedTensorError(shared.part)
-    info = _strided(name, *_unwrap(shared.local), locate, big_endian)
+    info = _strided(name, _unwrap(shared.local), locate, big_endian)
     if info.shape != shared.shape or info.dtype is not _dtype(shared.dtype):
         raise UnsupportedTensorError("a DTensor whose local tensor is of another type or shape")
     return info
@@ -207,13 +212,8 @@ def _shared(node: Node) -> DTensor | None:
     return dtensor_of(made, args[3])
 
 
-def _strided(
-    name: str,
-    function: tuple[str, str],
-    args: tuple[Node, ...],
-    locate: Locate,
-    big_endian: bool,
-) -> TensorInfo:
+def _strided(name: str, call: _Innermost, locate: Locate, big_endian: bool) -> TensorInfo:
+    function, args, gradient = call
     if type(args[0]) is not PersistentId and isinstance(args[0], Call):
         raise UnsupportedTensorError("a tensor whose storage another call makes")
     if type(args[0]) is not PersistentId:
@@ -229,6 +229,8 @@ def _strided(
     dtype = _dtype(args[6]) if function == _V3 else None
     storage = locate(args[0])
     dtype = dtype or storage.dtype or BYTE
+    if dtype.integral and (gradient or (function != _V1 and args[4])):
+        raise _geometry("a tensor of whole numbers requires a gradient, which torch refuses")
     if big_endian and function == _V3 and dtype.itemsize > 1:
         # torch swaps bytes in the width of the storage's type, whatever the tensor's is
         raise UnsupportedTensorError("a tensor whose byte order torch itself does not turn")
@@ -246,8 +248,9 @@ def _is_usual(node: Node) -> bool:
     )
 
 
-def _unwrap(node: Node) -> tuple[tuple[str, str], tuple[Node, ...]]:
-    """Return the innermost rebuild call inside wrapping calls, as (name, arguments)."""
+def _unwrap(node: Node) -> _Innermost:
+    """Return the innermost rebuild call inside wrapping calls."""
+    gradient = False
     for _ in range(MAX_WRAPPINGS):
         if not is_tensor(node):
             if isinstance(node, Call) and isinstance(node.function, Global):
@@ -267,10 +270,11 @@ def _unwrap(node: Node) -> tuple[tuple[str, str], tuple[Node, ...]]:
         _refuse_state(function, args)
         if function in WRAPPING:
             node = args[0]
+            gradient = gradient or args[1] is True
         elif function in FROM_TYPE and type(args[2]) is tuple:
             node = Call(args[0], args[2])
         else:
-            return function, args
+            return function, args, gradient
     raise MalformedError("a tensor is wrapped too often", rules.LIMIT)
 
 

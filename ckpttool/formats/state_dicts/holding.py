@@ -253,7 +253,11 @@ def named_pairs(node: Node) -> list[tuple[Node, Node]]:
     inner = node.mapped
     if inner is None and node.states and isinstance(node.states[0], Dict):
         inner = node.states[0]
-    return [] if inner is None else list(inner.pairs())
+    if inner is None:
+        return []
+    pairs = list(inner.pairs())
+    check_unambiguous(inner, pairs)
+    return pairs
 
 
 def written(key: Node) -> str | None:

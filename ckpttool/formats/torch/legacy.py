@@ -146,7 +146,7 @@ def _read(source: ByteSource, wrapper: str | None, watch: Watch) -> Checkpoint:
 
 
 def _check_names_nothing(what: str, pickle: Pickle) -> None:
-    """Refuse any name where torch writes plain data."""
+    """Refuse any name, and any persistent id, where torch writes plain data."""
     # torch.load(weights_only=False) unpickles these four without restrictions
     for reference in pickle.references:
         raise _malformed(
@@ -155,6 +155,8 @@ def _check_names_nothing(what: str, pickle: Pickle) -> None:
             expected="plain data",
             found=reference,
         )
+    if pickle.ids:
+        raise _malformed(f"the pickle of the {what} has a persistent id", expected="plain data")
 
 
 class _Stream:

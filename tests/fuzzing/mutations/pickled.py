@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Callable, List, Sequence, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, Sequence, Tuple
 
 from tests.fuzzing.mutations import opcodes, pickle_parts, raw
 from tests.fuzzing.mutations.opcodes import FRAME, GETS, MARK, MEMOIZE, PROTO, PUTS, STOP, Ops, Run
@@ -41,16 +41,16 @@ def _mended(ops: Ops, random: Random) -> Ops:
 
 def _with_memo(ops: Ops, random: Random) -> Ops:
     """Let each recall take something that was put into the memo."""
-    known: List[int] = []
+    known: Dict[int, None] = {}
     told: Ops = []
     for op in ops:
         code = op[:1]
         if code == MEMOIZE:
-            known.append(len(known))
+            known[len(known)] = None
         elif code in PUTS:
-            known.append(_index(op))
+            known[_index(op)] = None
         elif code in GETS and _index(op) not in known:
-            op = pickle_parts.get(random.choice(known), random) if known else b"N"
+            op = pickle_parts.get(random.choice(list(known)), random) if known else b"N"
         told.append(op)
     return told
 

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, List, Mapping, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Sequence, Tuple
 
 from ckpttool.findings.errors import CkpttoolError
 from ckpttool.findings.uses import Use
 from ckpttool.formats import pickles
-from ckpttool.formats.pickles.nodes import Global, New, Node
+from ckpttool.formats.objects.storages import class_of
+from ckpttool.formats.pickles.nodes import Global, New, Node, PersistentId
 from tests.fuzzing.mutations import opcodes
 from tests.fuzzing.parser import SAME, ViolationError
 from tests.fuzzing.references import restoring
 from tests.fuzzing.references.likeness import difference
-from tests.fuzzing.references.recording import Event, Named, agreed, can_be_recorded, record
+from tests.fuzzing.references.recording import (
+    Event,
+    Named,
+    Outside,
+    Recording,
+    agreed,
+    can_be_recorded,
+    record,
+)
 from tests.fuzzing.references.reported import unreported
 from tests.fuzzing.tensors import contents
 
@@ -40,29 +49,37 @@ class Read:
 # --- one pickle ----------------------------------------------------------------------------
 
 
-def check_pickle(data: bytes, uses: Sequence[NameUse], *, accepted: bool) -> int | None:
+def check_pickle(
+    data: bytes, uses: Sequence[NameUse], *, accepted: bool, modules: bool = False
+) -> Recording | None:
     """Hold names, calls and values of a pickle, and what is reported of it, to CPython's reading.
 
     Where it breaks here, CPython is given no more than what was read: up to there both agree. What
     is done to results is held to the report of a file that was accepted: another one may be
     refused for a call that fails, after which nothing is done to its result.
 
+    Args:
+        data: the pickle.
+        uses: what is reported of it.
+        accepted: whether its file was.
+        modules: whether a persistent id may stand for a class with its source text.
+
     Returns:
-        Where it ends; ``None`` if it breaks.
+        CPython's reading; ``None`` if it breaks.
 
     Raises:
         ViolationError: they differ, or a call is not reported.
     """
-    ours, whole = _parsed(data)
+    ours, whole = _parsed(data, modules=modules)
     part = data[: ours.end]
     ops = opcodes.split(part).ops
     if not whole and agreed(ops) < len(part):
         # refused for its frames: what is behind them is read in another place by CPython
         part = data[: agreed(ops)]
-        ours, _ = _parsed(part)
+        ours, _ = _parsed(part, modules=modules)
     if not can_be_recorded(ops):
-        return ours.end if whole else None
-    theirs = record(part)
+        return None
+    theirs = record(part, class_or_outside if modules else Outside)
     names = tuple((one.module, one.name) for one in ours.references)
     _check_order("name", names, theirs.names, whole=whole and not theirs.error)
     calls = [_called(call.function, new=isinstance(call, New)) for call in ours.calls]
@@ -76,14 +93,26 @@ def check_pickle(data: bytes, uses: Sequence[NameUse], *, accepted: bool) -> int
     missed = unreported(events, uses, states=accepted)
     if missed:
         raise ViolationError(f"not reported: {missed}")
-    return ours.end if whole else None
+    return theirs if whole and not theirs.error else None
 
 
-def _parsed(data: bytes) -> Tuple[Pickle, bool]:
+def class_or_outside(value: Any) -> Any:
+    """Stand for what an id refers to; a module's is that of its class."""
+    known = type(value) is tuple and len(value) == 4 and value[0] == "module"
+    return value[1] if known and isinstance(value[1], Named) else Outside(value)
+
+
+def _class_or_id(value: Node) -> Node:
+    known = type(value) is tuple and value and value[0] == "module"
+    return class_of(value[1:]) if known else PersistentId(value)
+
+
+def _parsed(data: bytes, *, modules: bool) -> Tuple[Pickle, bool]:
     """Read a pickle, up to where it breaks; return whether it was whole."""
     broken: List[Pickle] = []
     try:
-        return pickles.parse(data, broken=broken.append), True
+        persistent = _class_or_id if modules else PersistentId
+        return pickles.parse(data, broken=broken.append, persistent=persistent), True
     except CkpttoolError:
         return broken[0], False
 
@@ -123,8 +152,15 @@ def _event(event: Event) -> Tuple[str, ...]:
 # --- tensors -------------------------------------------------------------------------------
 
 
-def check_tensors(said: Read, content: bytes, data: bytes, storages: Mapping[str, bytes]) -> str:
+def check_tensors(
+    said: Read, content: bytes, apart: Callable[[], Tuple[bytes, Mapping[str, bytes]]]
+) -> str:
     """Hold the tensors of a file to those that torch makes of it, or CPython of its pickle.
+
+    Args:
+        said: what was read.
+        content: the file.
+        apart: gives its pickle and its storages.
 
     Returns:
         What :meth:`tests.fuzzing.parser.Parser.compare` does.
@@ -135,7 +171,7 @@ def check_tensors(said: Read, content: bytes, data: bytes, storages: Mapping[str
     try:
         root, reason = restoring.by_torch(content)
         if reason:
-            root = restoring.by_cpython(data, storages)
+            root = restoring.by_cpython(*apart())
     except restoring.KnownError as known:
         return str(known)
     except ViolationError:

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 #: What torch refuses by its lists, whatever else it would make of the file.
 _NOT_LISTED = re.compile(
     "Unsupported global|Unsupported operand|Unsupported class|is blocked|Can only |"
-    "Trying to call reduce|persistent_load|persistent ID|must be imported"
+    "Trying to call reduce|persistent_load|persistent ID|must be imported|"
+    # what its reader of legacy streams has not kept up with: storages without a type
+    "UntypedStorage' has no attribute 'dtype'"
 )
 #: Types of storages by the names of their classes.
 _ELEMENTS = {
@@ -60,8 +62,8 @@ _KNOWN = (
 )
 
 
-def _refused(reader: str, error: Exception) -> Exception:
-    told = f"{type(error).__name__}: {error!s:.1500}"
+def refused(reader: str, told: str) -> Exception:
+    """Return the error for what a reader says of a file that is accepted here."""
     for part, reason in _KNOWN:
         if part in told:
             return KnownError(reason)
@@ -79,12 +81,10 @@ def by_torch(content: bytes) -> Tuple[Any, str]:
         warnings.simplefilter("ignore")
         try:
             return torch.load(io.BytesIO(content), weights_only=True, map_location="cpu"), ""
-        except pickle.UnpicklingError as error:
-            if _NOT_LISTED.search(str(error)):
-                return None, "not on torch's list"
-            raise _refused("torch", error) from None
         except Exception as error:  # noqa: BLE001 (whatever it raises, it does not read the file)
-            raise _refused("torch", error) from None
+            if _NOT_LISTED.search(f"{error}"):
+                return None, "not on torch's list"
+            raise refused("torch", f"{type(error).__name__}: {error!s:.1500}") from None
 
 
 def _from_type(function: Any, cls: Any, args: Any, state: Any) -> Any:
@@ -112,10 +112,25 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, value: Any) -> Any:
         known = type(value) is tuple and len(value) > 2
-        module, name = getattr(value[1], "pair", ("", "")) if known else ("", "")
-        if module in ("torch", "torch.cuda", "torch.storage") and name in _ELEMENTS:
-            return self._outside(value, _ELEMENTS[name])
+        dtype = _dtype_of(value[1]) if known else None
+        if dtype is not None:
+            return self._outside(value, dtype)
+        if known and value[0] == "module":
+            return value[1]
         raise pickle.UnpicklingError(f"an id of another form: {value!a:.100}")
+
+
+def _dtype_of(cls: Any) -> torch.dtype | None:
+    """Return the element type of a class of storages."""
+    module, name = getattr(cls, "pair", ("", ""))
+    known = module in ("torch", "torch.cuda", "torch.storage")
+    return _ELEMENTS.get(name) if known else None
+
+
+def width_of(cls: Any) -> int:
+    """Return the bytes of an element of a class of storages."""
+    dtype = _dtype_of(cls)
+    return 1 if dtype is None else dtype.itemsize
 
 
 def array_of(value: Any) -> NDArray[Any] | None:
@@ -156,15 +171,18 @@ def by_cpython(data: bytes, storages: Mapping[str, bytes]) -> Any:
     def outside(value: Any, dtype: torch.dtype) -> Any:
         key = value[2]
         if key not in made:
-            content = torch.tensor(list(storages[key]), dtype=torch.uint8)
-            made[key] = content.untyped_storage()
+            made[key] = torch.tensor(list(storages[key]), dtype=torch.uint8).untyped_storage()
+        content = made[key]
+        if len(value) > 5 and value[5] is not None:  # a part, in elements
+            _, offset, count = value[5]
+            content = content[offset * dtype.itemsize : (offset + count) * dtype.itemsize]
         typed: Any = TypedStorage
-        return typed(wrap_storage=made[key], dtype=dtype, _internal=True)
+        return typed(wrap_storage=content, dtype=dtype, _internal=True)
 
     try:
         return _Unpickler(data, outside).load()
     except Exception as error:  # noqa: BLE001 (whatever it raises, it does not read the pickle)
-        raise _refused("CPython", error) from None
+        raise refused("CPython", f"{type(error).__name__}: {error!s:.1500}") from None
 
 
 # --- by name -------------------------------------------------------------------------------

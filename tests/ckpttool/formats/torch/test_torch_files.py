@@ -90,6 +90,15 @@ def sizes(*numbers: int) -> bytes:
     return p.tuple_of(*(p.integer(number) for number in numbers))
 
 
+INTEGERS = p.storage(kind="IntStorage")
+WEIGHT = p.text("w"), p.tensor()
+
+
+def parameter(tensor: bytes, gradient: bytes) -> bytes:
+    name = p.name("torch._utils", "_rebuild_parameter")
+    return p.call(name, tensor, gradient, p.ordered_dict())
+
+
 BAD_ZIPS: dict[str, tuple[bytes, Rule]] = {
     "second pickle": (
         t.torch_zip(members={"data.pkl": p.pickle(one()) + p.pickle(b"N")}),
@@ -167,6 +176,19 @@ BAD_ZIPS: dict[str, tuple[bytes, Rule]] = {
         rules.PERSISTENT_ID,
     ),
     "storage is no persistent id": (t.torch_zip(one(b"N")), rules.PERSISTENT_ID),
+    "gradient of whole numbers": (t.torch_zip(one(INTEGERS, gradient=b"\x88")), rules.GEOMETRY),
+    "gradient of whole numbers in a parameter": (
+        t.torch_zip(p.dict_of((p.text("w"), parameter(p.tensor(INTEGERS), b"\x88")))),
+        rules.GEOMETRY,
+    ),
+    "attribute of an object twice": (
+        t.torch_zip(p.new(p.name("user", "State")) + p.dict_of(*[WEIGHT] * 2) + b"b"),
+        rules.DUPLICATE_KEY,
+    ),
+    "item of an object twice": (
+        t.torch_zip(p.new(p.name("user", "State")) + b"(" + b"".join(WEIGHT) * 2 + b"u"),
+        rules.DUPLICATE_KEY,
+    ),
     "text beside the tensors as a persistent id": (
         t.torch_zip(beside(p.text("0") + b"Q")),
         rules.PERSISTENT_ID,
@@ -268,6 +290,14 @@ BAD_LEGACY: dict[str, tuple[bytes, Rule]] = {
         rules.PERSISTENT_ID,
     ),
     "a tar archive too": (t.legacy_and_tar(), rules.LEGACY_STREAM),
+    "persistent id in the facts of the system": (
+        t.torch_legacy(system=p.dict_of((p.text("little_endian"), p.legacy_storage()))),
+        rules.LEGACY_STREAM,
+    ),
+    "persistent id in the list of keys": (
+        t.torch_legacy(keys=p.pickle(b"](" + p.text("0") + b"e)Q0")),
+        rules.LEGACY_STREAM,
+    ),
     "key not listed": (t.torch_legacy(keys=p.pickle(b"]")), rules.LEGACY_STREAM),
     "key listed twice": (
         t.torch_legacy(keys=p.pickle(b"](" + p.text("0") * 2 + b"e")),
