@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Mapping
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError, UnsupportedError
 from ckpttool.findings.names import compress, expand, natural_order, number_in
+from ckpttool.findings.text import without_commands
 from ckpttool.tensors.catalogue import TensorInfo
 from ckpttool.tensors.dtypes import DTYPES
 
@@ -37,8 +38,13 @@ def render(tensors: Mapping[str, TensorInfo]) -> str:
         alike.setdefault((info.dtype.name, info.shape), []).append(name)
     rows = [(group, *kind) for kind, names in alike.items() for group in compress(names)]
     rows.sort(key=lambda row: natural_order(row[0]))
-    lines = ",\n".join(f"  {json.dumps(row[0])}: {_entry(*row[1:])}" for row in rows)
+    lines = ",\n".join(f"  {_quoted(row[0])}: {_entry(*row[1:])}" for row in rows)
     return f'{{\n "{KEY}": {VERSION},\n "tensors": {{\n{lines}\n }}\n}}\n'
+
+
+def _quoted(name: str) -> str:
+    # on standard output, no name may be a command of a CI system
+    return without_commands(json.dumps(name), r"\u00")
 
 
 def _entry(dtype: str, shape: Sequence[int]) -> str:

@@ -153,7 +153,7 @@ def _sarif(text: str) -> Iterator[str]:
     told += [one["message"]["text"] for one in run["invocations"][0]["toolExecutionNotifications"]]
     yield from (f"a link in a message: {one!a}" for one in told if _EMBEDDED.search(one))
     for rule in run["tool"]["driver"]["rules"]:
-        yield from _in_markdown(rule["help"].get("markdown", ""), frozenset({"strong"}))
+        yield from _in_markdown(rule["help"].get("markdown", ""))
     for result in run["results"]:
         for place in result["locations"]:
             uri = place["physicalLocation"]["artifactLocation"]["uri"]

@@ -6,6 +6,7 @@ import json
 import re
 from typing import Iterator, Sequence
 
+from ckpttool.findings.text import without_commands
 from ckpttool.verification.lock.content import LockedCheckpoint, LockedForward
 
 #: What a lock file begins with.
@@ -45,8 +46,8 @@ def _forward_lines(forward: LockedForward) -> Iterator[str]:
     yield " ".join(["kept", *map(str, forward.kept)])
     for name, output in forward.outputs.items():
         shape = ",".join(map(str, output.shape))
-        yield f"output {name} [{shape}] {_numbers(output[1:5])}"
-        yield f"projection {name} {_numbers(output.projection)}"
+        yield f"output {_quoted(name)} [{shape}] {_numbers(output[1:5])}"
+        yield f"projection {_quoted(name)} {_numbers(output.projection)}"
     yield f"rounding {forward.rounding:.2g}"
     tolerance = "none" if forward.tolerance is None else f"{forward.tolerance:.2g}"
     yield f"tolerance {tolerance}"
@@ -63,4 +64,7 @@ _PLAIN = re.compile("[!#-~]+")
 
 
 def _quoted(name: str) -> str:
-    return name if _PLAIN.fullmatch(name) else json.dumps(name)
+    # a lock file may go to a log, in which no name may be a command of a CI system
+    if _PLAIN.fullmatch(name) and without_commands(name, "") == name:
+        return name
+    return without_commands(json.dumps(name), r"\u00")

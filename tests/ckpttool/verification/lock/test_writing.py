@@ -70,12 +70,23 @@ def test_a_tolerance_that_there_is_not_is_read_back_as_none() -> None:
 @example('a"')
 @example("#")
 @example("\\")
+@example("a::b##vso[c]")
 def test_any_name_survives_and_the_text_is_ascii(name: str) -> None:
     text = render([built.checkpoint(name, name)])
     (locked,) = parse(text, "x").checkpoints
     assert (locked.name, list(locked.tensors)) == (name, [name])
     assert text.isascii()
     assert text.count("\n") == render([built.checkpoint("a", "a")]).count("\n")
+    assert not {"::", "##vso["} & {
+        text[at : at + size] for at in range(len(text)) for size in (2, 6)
+    }
+
+
+@pytest.mark.parametrize("name", ["two words", "a\nb", 'a"b', "::error::", "##vso[a]"])
+def test_an_output_of_any_name_survives(name: str) -> None:
+    forward = built.forward()._replace(outputs={name: built.output()})
+    text = render([built.checkpoint()._replace(forward=forward)])
+    assert parse(text, "x").checkpoints[0].forward == forward
 
 
 @pytest.mark.parametrize(
