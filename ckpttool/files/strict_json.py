@@ -6,6 +6,7 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ckpttool.files import collecting
 from ckpttool.files.sources import ByteSource, read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
@@ -43,7 +44,8 @@ def strict_json(source: ByteSource, rule: Rule) -> object:
     """
     text = _text(source, rule)
     try:
-        return parsed(text, partial(_bounded_int, rule))
+        with collecting.paused():
+            return parsed(text, partial(_bounded_int, rule))
     except RepeatedKeyError as error:
         raise MalformedError(str(error), rules.DUPLICATE_KEY) from error
     except json.JSONDecodeError as error:

@@ -35,6 +35,7 @@ def fingerprint(entries: Iterable[Entry]) -> str:
     """
     import hashlib  # late: 2 ms of every start
 
+    encode = json.JSONEncoder(separators=(",", ":")).encode  # dumps() makes one for each record
     digest = hashlib.sha256()
     last = None
     for name, dtype, shape, elements in sorted(entries, key=lambda entry: entry[0]):
@@ -44,6 +45,6 @@ def fingerprint(entries: Iterable[Entry]) -> str:
         if dtype in DTYPES:  # what torch counts in pairs is the same tensor in elements
             counted, shape = by_elements(DTYPES[dtype], tuple(shape))
             dtype = counted.name
-        record = json.dumps([name, dtype, list(shape), elements], separators=(",", ":"))
+        record = encode([name, dtype, list(shape), elements])
         digest.update(record.encode("ascii") + b"\n")
     return PREFIX + digest.hexdigest()

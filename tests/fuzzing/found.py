@@ -19,6 +19,7 @@ class Found(NamedTuple):
     test: str
 
 
+_LOCK = "ckpttool/verification/lock/test_reading.py::test_what_is_wrong_is_said"
 _HEADER = "ckpttool/formats/safetensors/test_whole.py::test_a_defect_is_refused_with_its_rule"
 _PICKLE = "ckpttool/formats/test_pickles.py::test_a_broken_stream_is_refused_with_its_place"
 _ZIP = "ckpttool/formats/torch/test_torch_files.py::test_a_bad_zip_is_refused"
@@ -107,5 +108,26 @@ FOUND: Tuple[Found, ...] = (
         "legacy",
         "A stream was read with a persistent id in the facts of the system, at which torch fails.",
         "ckpttool/formats/torch/test_torch_files.py::test_a_bad_legacy_stream_is_refused",
+    ),
+    Found(
+        "index",
+        "Python's search for garbage doubled the time that JSON of many objects takes.",
+        "ckpttool/files/test_strict_json.py::test_nobody_searches_for_garbage_meanwhile",
+    ),
+    Found(
+        "lock",
+        "A lock whose fingerprint was not that of its tensors was taken for one of the weights.",
+        _LOCK,
+    ),
+    Found(
+        "lock",
+        "A tolerance of `inf`, or one beyond a control that counts, was accepted from a lock.",
+        _LOCK,
+    ),
+    Found(
+        "lock",
+        "A line of millions of words, and a hundred thousand checkpoints, took memory and time.",
+        "ckpttool/verification/lock/test_reading.py::"
+        "test_a_line_without_end_is_refused_before_it_is_taken_apart",
     ),
 )

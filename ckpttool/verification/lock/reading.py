@@ -12,6 +12,7 @@ from ckpttool.findings.arguments import AnyPath, path_of
 from ckpttool.findings.errors import MalformedError, UnreadableError
 from ckpttool.findings.results import OutputSummary
 from ckpttool.findings.text import is_sha256
+from ckpttool.tensors.fingerprint import fingerprint as fingerprint_of
 from ckpttool.verification.lock.content import (
     Control,
     Lock,
@@ -22,6 +23,8 @@ from ckpttool.verification.lock.content import (
 )
 from ckpttool.verification.lock.writing import COUNTS, HEAD, VERSION
 
+_MAX_LINE = 1_000_000  # characters: a name of the most bytes, all of them escaped, is shorter
+_MOST_CHECKPOINTS = 10_000  # every file is looked for among them
 _MAX_SIZE = 256 << 20  # a lock of a million tensors is smaller; a wrong path may be a checkpoint
 
 _FIX = "Take it from version control again, or write a new one with `ckpttool lock`."
@@ -78,6 +81,7 @@ def parse(text: str, path: str) -> Lock:
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[^ "]+')  # a JSON string, or a plain word
 _SHAPE = re.compile(r"\[(|\d+(,\d+)*)\]")
+_FLOAT = re.compile(r"-?(?:[0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?|inf)|nan")
 
 
 class _LockParser:
@@ -87,7 +91,7 @@ class _LockParser:
         self._path = path
         self._number = 0
         self._version: int | None = None
-        self._done: list[LockedCheckpoint] = []
+        self._done: dict[str, LockedCheckpoint] = {}
         self._open: _Section | None = None
 
     def take(self, number: int, line: str) -> None:
@@ -117,15 +121,17 @@ class _LockParser:
                 raise ValueError("there is no checkpoint in it")
         except ValueError as error:
             raise self._bad(error) from error
-        return Lock(self._path, tuple(self._done))
+        return Lock(self._path, tuple(self._done.values()))
 
     def _close(self) -> None:
         if self._open is None:
             return
         closed = self._open.checkpoint()
-        if any(one.name == closed.name for one in self._done):
+        if closed.name in self._done:
             raise ValueError(f"the checkpoint {closed.name} occurs twice")
-        self._done.append(closed)
+        if len(self._done) == _MOST_CHECKPOINTS:
+            raise ValueError(f"there are more than {_MOST_CHECKPOINTS:,} checkpoints in it")
+        self._done[closed.name] = closed
 
     def _checked_version(self, rest: list[str]) -> int:
         if rest != [str(VERSION)]:
@@ -133,6 +139,13 @@ class _LockParser:
         return VERSION
 
     def _tokens(self, line: str) -> list[str]:
+        if len(line) > _MAX_LINE:
+            raise self._bad(ValueError("the line is longer than any that is written"))
+        if '"' not in line:
+            tokens = line.split(" ")
+            if "" in tokens:
+                raise self._bad(ValueError("words are not separated by single spaces"))
+            return tokens
         tokens = [match.group() for match in _TOKEN.finditer(line)]
         # finditer passes over what does not match, such as a string that does not end
         if " ".join(tokens) != line:
@@ -182,7 +195,7 @@ class _Section:
             name, far, counts = _words(rest, 3)
             if counts not in COUNTS.values():
                 raise ValueError(f"{counts} is neither {' nor '.join(COUNTS.values())}")
-            self._controls.append(Control(name, float(far), counts == COUNTS[True]))
+            self._controls.append(Control(name, _float(far), counts == COUNTS[True]))
         elif word in _SINGLE and word not in self._single:
             self._single[word] = rest
         else:
@@ -192,7 +205,7 @@ class _Section:
         name, shape, *numbers = _words(rest, 6)
         if name in self._outputs:
             raise ValueError(f"the output {name} occurs twice")
-        mean, std, low, high = map(float, numbers)
+        mean, std, low, high = map(_float, numbers)
         self._outputs[name] = OutputSummary(_shape(shape), mean, std, low, high, True)
 
     def _take_projection(self, rest: list[str]) -> None:
@@ -201,7 +214,7 @@ class _Section:
             raise ValueError(f"the projection of {name} stands before the output")
         if self._outputs[name].projection:
             raise ValueError(f"the projection of {name} occurs twice")
-        projection = tuple(map(float, numbers))
+        projection = tuple(map(_float, numbers))
         self._outputs[name] = self._outputs[name]._replace(projection=projection)
 
     def _take_tensor(self, rest: list[str], number: int) -> None:
@@ -222,15 +235,22 @@ class _Section:
         # the count shows a file that was cut, or a merge that lost lines
         if _whole(number) != len(self._tensors):
             raise ValueError(f"{self._name} has {len(self._tensors)} tensors, not {number}")
+        forward = self._forward() if "forward" in self._single else None
+        # one that somebody changed, or a merge took from elsewhere, would stand for these weights
+        if fingerprint != self._fingerprint():
+            raise ValueError(f"the fingerprint of {self._name} is not that of its tensors")
         return LockedCheckpoint(
             self._name,
             fingerprint,
             schema,
             tuple(self._files),
-            self._forward() if "forward" in self._single else None,
+            forward,
             self._tensors,
             self._lines,
         )
+
+    def _fingerprint(self) -> str:
+        return fingerprint_of((name, *tensor) for name, tensor in self._tensors.items())
 
     def _forward(self) -> LockedForward:
         missing = [word for word in _FORWARD if word not in self._single]
@@ -241,10 +261,19 @@ class _Section:
             scope,
             tuple(map(_whole, self._single["kept"])),
             self._outputs,
-            float(rounding),
-            None if tolerance == "none" else float(tolerance),
+            _float(rounding),
+            self._checked_tolerance(None if tolerance == "none" else _float(tolerance)),
             tuple(self._controls),
         )
+
+    def _checked_tolerance(self, tolerance: float | None) -> float | None:
+        """Return the tolerance, beyond which every control that counts must be."""
+        counting = [control.distance for control in self._controls if control.counts]
+        if tolerance is None and counting:
+            raise ValueError(f"{self._name} has controls that count, but no tolerance")
+        if tolerance is not None and not (counting and 0 < tolerance < min(counting)):
+            raise ValueError(f"the tolerance of {self._name} is not below all controls that count")
+        return tolerance
 
     def _word(self, line: str) -> str:
         """Return the only word of a line, after its first."""
@@ -273,7 +302,14 @@ def _shape(text: str) -> tuple[int, ...]:
     return tuple(_whole(length) for length in text[1:-1].split(",") if length)
 
 
+def _float(text: str) -> float:
+    if not _FLOAT.fullmatch(text):  # float() also takes "1_0" and "infinity"
+        raise ValueError(f"{text[:40]} is not a number")
+    return float(text)
+
+
 def _whole(text: str) -> int:
-    if not re.fullmatch("[0-9]{1,18}", text):  # int() also takes "+1", "1_0" and other digits
+    # int() also takes "+1", "01", "1_0" and other digits
+    if not re.fullmatch("0|[1-9][0-9]{0,17}", text):
         raise ValueError(f"{text[:40]} is not a whole number")
     return int(text)

@@ -132,7 +132,7 @@ def locked(folder: Path, state: pairs.State, times: int = 1) -> str:
     }
     names = [f"{number}.pth" for number in range(times)]
     path = folder / "ckpttool.lock"
-    path.write_text(render([locks.checkpoint(name)._replace(tensors=tensors) for name in names]))
+    path.write_text(render([locks.holding(name, tensors) for name in names]))
     return str(path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from pathlib import Path
 from typing import Callable
@@ -109,3 +110,14 @@ def test_a_broken_document_is_called_what_it_is(
     tmp_path: Path, broken: Callable[[Path], tuple[Finding, ...]], code: str
 ) -> None:
     assert [finding.rule.code for finding in broken(tmp_path)] == [code]
+
+
+def test_nobody_searches_for_garbage_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.json"
+    path.write_text("{}")
+    seen = []
+    monkeypatch.setattr(strict_json, "parsed", lambda *_: seen.append(gc.isenabled()))
+    parse(path)
+    assert (seen, gc.isenabled()) == ([False], True)

@@ -5,11 +5,18 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Mapping
 
-from tests.fuzzing.parsers import header, legacy, pickle_stream, zip_archive
+from tests.fuzzing.parsers import header, index, legacy, lock, pickle_stream, zip_archive
 
 if TYPE_CHECKING:
     from tests.fuzzing.parser import Parser
 
-_ALL: tuple[Parser, ...] = (header, pickle_stream, legacy, zip_archive)
+_ALL: tuple[Parser, ...] = (
+    header,
+    index,
+    lock,
+    pickle_stream,
+    legacy,
+    zip_archive,
+)
 
 PARSERS: Mapping[str, Parser] = MappingProxyType({parser.NAME: parser for parser in _ALL})

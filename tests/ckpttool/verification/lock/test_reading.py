@@ -14,6 +14,8 @@ from tests.builders import locks as built
 
 TEXT = render([built.checkpoint()])
 TENSOR = f"tensor norm.weight float32 [2,3] {'ef' * 32}"
+NOT_THEIRS = "the fingerprint of weights.pth is not that of its tensors"
+NOT_BELOW = "the tolerance of weights.pth is not below all controls that count"
 OUTPUT, PROJECTION = "output features [2,5,16] 0.25 1 -3 3", "projection features 0.5 -1.5"
 
 
@@ -49,6 +51,17 @@ OUTPUT, PROJECTION = "output features [2,5,16] 0.25 1 -3 3", "projection feature
         pytest.param("norm.weight", '"norm.weight', "single spaces", id="a quote left open"),
         pytest.param("norm.weight", '"norm\\q"', "Invalid", id="an escape that is none"),
         pytest.param("checkpoint weights.pth\n", "", "before the first", id="no checkpoint"),
+        pytest.param("ckpt1:", "ckpt1:0", NOT_THEIRS, id="another fingerprint"),
+        pytest.param("[2,3]", "[3,2]", NOT_THEIRS, id="a shape alone"),
+        pytest.param("ef" * 32, "ab" * 32, NOT_THEIRS, id="a digest alone"),
+        pytest.param("norm.weight float", "norm.w float", NOT_THEIRS, id="a name alone"),
+        pytest.param("tolerance 0.001", "tolerance inf", NOT_BELOW, id="no end of tolerance"),
+        pytest.param("tolerance 0.001", "tolerance 1", NOT_BELOW, id="tolerance of a defect"),
+        pytest.param("tolerance 0.001", "tolerance nan", NOT_BELOW, id="tolerance of no number"),
+        pytest.param(" counts", " does-not-count", NOT_BELOW, id="no control that counts"),
+        pytest.param("tolerance 0.001", "tolerance none", "but no tolerance", id="no tolerance"),
+        pytest.param("kept 0", "kept 00", "00 is not a whole number", id="zeros before a number"),
+        pytest.param("0.25", "0_25", "0_25 is not a number", id="a number of Python"),
     ],
 )
 def test_what_is_wrong_is_said(old: str, new: str, told: str) -> None:
@@ -98,3 +111,15 @@ def test_a_lock_file_with_other_letters_than_ascii_is_refused(tmp_path: Path) ->
     path.write_bytes(TEXT.encode() + b"\xff")
     with pytest.raises(MalformedError, match=f"not ASCII text, from byte {len(TEXT)} on"):
         read_lock(str(path))
+
+
+def test_a_line_without_end_is_refused_before_it_is_taken_apart() -> None:
+    with pytest.raises(MalformedError, match="line 9 of the lock file: the line is longer"):
+        parse(TEXT.replace("kept 0", "kept" + " 0" * 500_000), "x")
+
+
+def test_more_checkpoints_than_anybody_has_are_refused() -> None:
+    empty = f"fingerprint {built.holding('x', {}).fingerprint}\nschema x\ntensors 0\n"
+    text = "lock 1\n" + "".join(f"checkpoint {number}\n{empty}" for number in range(10_001))
+    with pytest.raises(MalformedError, match="more than 10,000 checkpoints"):
+        parse(text, "x")

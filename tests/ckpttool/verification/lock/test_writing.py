@@ -17,7 +17,7 @@ def test_the_text_is_what_is_documented() -> None:
         "lock 1",
         "",
         "checkpoint weights.pth",
-        f"fingerprint {built.FINGERPRINT}",
+        f"fingerprint {built.checkpoint().fingerprint}",
         "schema tiny",
         f"file weights.pth 1234 {'cd' * 32}",
         "forward encoder",
