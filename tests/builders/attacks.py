@@ -295,6 +295,7 @@ _DIRECT: tuple[tuple[object, ...], ...] = (
     ("typing:get_type_hints", namespace(__annotations__={"a": CODE})),
     ("copy:_reconstruct", 1, None, Name("os:system"), (SHELL,)),
     ("types:new_class", "X", (), None, partial("builtins:exec", CODE)),
+    ("_xxsubinterpreters:run_string", call("_xxsubinterpreters:create"), CODE),
     ("code:interact", "", ACT_ANYHOW),
     ("test.support.script_helper:assert_python_ok", "-c", CODE),
     ("test.support.os_helper:create_empty_file", MARKER),
@@ -308,6 +309,8 @@ _DIRECT: tuple[tuple[object, ...], ...] = (
     ("numpy.testing._private.utils:runstring", CODE, {}),
     ("numpy.f2py.crackfortran:myeval", CODE),
     ("numpy.f2py.crackfortran:param_eval", CODE, {}, {}),
+    ("numpy.f2py.crackfortran:getlincoef", CODE, {}),
+    ("numpy.f2py.crackfortran:_eval_length", CODE, {}),
     ("numpy:fromfunction", ACT_ANYHOW, (1,)),
     ("numpy:apply_along_axis", ACT_ANYHOW, 0, [1]),
     ("networkx:write_edgelist", call("networkx:path_graph", 2), MARKER),
@@ -454,6 +457,28 @@ _CHAINS: dict[str, tuple[object, str]] = {
         ),
         "operator.methodcaller importlib.import_module",
     ),
+    "module-from-spec": (
+        Call(
+            call(
+                "builtins:getattr",
+                call("importlib.util:module_from_spec", call("importlib.util:find_spec", "posix")),
+                "system",
+            ),
+            (SHELL,),
+        ),
+        "importlib.util.module_from_spec importlib.util.find_spec",
+    ),
+    "function-of-the-c-library": (
+        Call(call("builtins:getattr", call("ctypes:CDLL", None), "system"), (SHELL.encode(),)),
+        "ctypes.CDLL",
+    ),
+    "python-by-ctypes": (
+        Call(
+            call("builtins:getattr", call("ctypes:PyDLL", None), "PyRun_SimpleString"),
+            (CODE.encode(),),
+        ),
+        "ctypes.PyDLL",
+    ),
     "resolve-name": (
         Call(call("pkgutil:resolve_name", "os:system"), (SHELL,)),
         "pkgutil.resolve_name",
@@ -547,6 +572,8 @@ def _code_for(marker: str) -> types.CodeType:
 
 PATHS = "attribute path"
 
+_LABELS = namespace(labels=[])
+
 _DOTTED: tuple[tuple[object, ...], ...] = (
     ("torch:os.system", SHELL),
     ("torch:serialization.os.system", SHELL),
@@ -566,6 +593,10 @@ _DOTTED: tuple[tuple[object, ...], ...] = (
     ("bdb:Bdb.runeval", call("bdb:Bdb"), CODE),
     ("trace:Trace.run", call("trace:Trace"), CODE),
     ("cProfile:Profile.run", call("cProfile:Profile"), CODE),
+    ("idlelib.run:Executive.runcode", namespace(locals={}), CODE),
+    ("lib2to3.pgen2.pgen:ParserGenerator.make_label", None, _LABELS, f"'' or {CODE}"),
+    ("lib2to3.pgen2.grammar:Grammar.loads", namespace(), inner(SYSTEM)),
+    ("torch.fx.experimental.symbolic_shapes:ShapeEnv.evaluate_guards_expression", None, CODE, ()),
     ("profile:Profile.run", call("profile:Profile"), CODE),
     ("timeit:Timer.timeit", call("timeit:Timer", CODE), 1),
     ("code:InteractiveInterpreter.runsource", call("code:InteractiveInterpreter"), CODE),
@@ -1486,6 +1517,10 @@ _FORMS: dict[str, tuple[object, str]] = {
         "numpy.memmap",
     ),
     "stack-global": (exact("os:system", SHELL), "os.system"),
+    "stack-global-after-decoys": (
+        Then(("os", "json", Op(b"0"), "system", "dumps", Op(b"0\x93"), (SHELL,), Op(b"R"))),
+        "os.system",
+    ),
     "stack-global-by-memo": (
         Then(("os", Op(b"q\x010"), "system", Op(b"q\x020h\x01h\x02\x93"), (SHELL,), Op(b"R"))),
         "os.system",
@@ -1554,6 +1589,10 @@ _FORMS: dict[str, tuple[object, str]] = {
     "result-called": (
         Call(call("builtins:getattr", Name("os:system"), "__call__"), (SHELL,)),
         "builtins.getattr os.system",
+    ),
+    "after-a-read-only-buffer": (
+        Then((Op(b"\x96" + struct.pack("<Q", 2) + b"ab\x980"), SYSTEM)),
+        "os.system",
     ),
     "in-a-frame": (
         Then((Op(b"\x95" + struct.pack("<Q", 2) + b"N0"), SYSTEM)),
@@ -1756,6 +1795,15 @@ def _duplicate(marker: str) -> bytes:
     return stream.getvalue().replace(b"archive/data.pkI", b"archive/data.pkl")
 
 
+def _behind_a_damaged_member(marker: str) -> bytes:
+    """A member before all others that cannot be opened: its local header has another name."""
+    stream, usual = io.BytesIO(), _unzipped(in_zip(SYSTEM)(marker))
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, data in {"archive/a_note": b"0", **usual}.items():
+            archive.writestr(zipfile.ZipInfo(name), data)
+    return stream.getvalue().replace(b"archive/a_note", b"archive/b_note", 1)
+
+
 def _importable(marker: str) -> bytes:
     """A checkpoint that puts itself on the search path and imports a module out of itself."""
     body = steps(
@@ -1796,6 +1844,7 @@ _ZIP: dict[str, tuple[File, str]] = {
     "wrong-size-in-local-header": (_headers(18, -1, b"\x01\x00\x00\x00"), "os.system"),
     "wrong-name-in-local-header": (_headers(30, -1, b"archive/innocent"), "os.system"),
     "duplicate": (_duplicate, "os.system"),
+    "damaged-member-first": (_behind_a_damaged_member, "os.system"),
     "appended": (lambda m: in_zip(SYSTEM)(m) + b"\0" * 64, "os.system"),
     "prepended": (_behind(b"PK\x03\x04 something else"), "os.system"),
     "other-case": (_renamed(b"data.pkl", b"DATA.PKL"), "os.system"),
@@ -1878,6 +1927,20 @@ _ELSEWHERE: tuple[Attack, ...] = (
         in_zip(call("pandas:eval", CODE)),
         "pandas.eval",
         fires="pandas is not installed",
+    ),
+    _attack(
+        DIRECT,
+        "direct-interpreters",
+        in_zip(call("_interpreters:run_string", call("_interpreters:create"), CODE)),
+        "_interpreters.run_string",
+        fires="Python 3.13 brought it",
+    ),
+    _attack(
+        DIRECT,
+        "direct-mlflow-entry-point",
+        in_zip(call("mlflow.projects.backend.local:_run_entry_point", SHELL, ".", "", "")),
+        "mlflow.projects.backend.local._run_entry_point",
+        fires="mlflow is not installed",
     ),
     _attack(
         DIRECT,

@@ -266,9 +266,14 @@ class Machine(Scalars, Containers, Calls):
         # the codes are looked up in copyreg's registry, which each program fills for itself
         raise malformed("extension codes stand for names that only the writer knows")
 
-    def _op_buffer(self) -> None:
+    def _op_next_buffer(self) -> None:
         # PEP 574: the reader is given the buffers as an argument beside the stream
         raise malformed("out-of-band buffers are not part of a file")
+
+    def _op_readonly_buffer(self) -> None:
+        # picklers write it after the other one only; Python takes it after any bytes and goes on
+        self.stack[-1]  # there has to be one
+        self._note("a read-only view of what is no out-of-band buffer")
 
 
 class JoblibMachine(Machine):
@@ -305,7 +310,7 @@ _NAMES = {
     b"V": "unicode", b"X": "binunicode", b"\x8c": "short_binunicode", b"\x8d": "binunicode8",
     b"S": "string", b"T": "binstring", b"U": "short_binstring",
     b"B": "binbytes", b"C": "short_binbytes", b"\x8e": "binbytes8", b"\x96": "bytearray8",
-    b"\x97": "buffer", b"\x98": "buffer",
+    b"\x97": "next_buffer", b"\x98": "readonly_buffer",
     b"(": "mark", b"0": "pop", b"1": "pop_mark", b"2": "dup",
     b"p": "put", b"q": "binput", b"r": "long_binput", b"\x94": "memoize",
     b"g": "get", b"h": "binget", b"j": "long_binget",

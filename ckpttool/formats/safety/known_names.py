@@ -56,7 +56,8 @@ _MODULES = frozenset(
     """
     os posix nt subprocess posixsubprocess winapi pty sys shutil imp runpy zipimport codeop pdb
     bdb timeit marshal socket socketserver webbrowser antigravity popen2 fcntl py_compile
-    compileall smtplib ftplib telnetlib poplib imaplib nntplib pydoc cgitb doctest
+    compileall smtplib ftplib telnetlib poplib imaplib nntplib pydoc cgitb doctest interpreters
+    xxsubinterpreters
     """.split()
 )
 _PACKAGES = frozenset(

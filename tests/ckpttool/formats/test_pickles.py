@@ -184,6 +184,8 @@ MALFORMED = {
     "extension code 2": b"\x83\x01\x00.",
     "extension code 4": b"\x84\x01\x00\x00\x00.",
     "out-of-band buffer": b"\x97.",
+    "read-only view": b"C\x01a\x98.",
+    "read-only view of nothing": b"\x98.",
     "integer line no number": b"Iabc\n.",
     "integer line that C reads as octal": b"I010\n.",
     "integer line with underscores": b"I1_0\n.",

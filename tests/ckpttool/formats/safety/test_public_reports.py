@@ -14,6 +14,7 @@ import torch
 from ckpttool.findings.finding import Verdict
 from ckpttool.inspection.listing import inspect
 from tests.builders import pickles as p
+from tests.builders.torch_files import torch_zip
 
 GETATTR = p.name("builtins", "getattr")
 
@@ -102,6 +103,21 @@ def test_what_scanners_passed_fails(report: Report, tmp_path: Path) -> None:
     assert file.verdict is Verdict.FAIL
     errors = [one for one in file.findings if one.severity.value == "error"]
     assert any(report.name in one.message for one in errors)
+
+
+#: Changes of what is no dictionary, which corrupted the memory of torch's own reader.
+CHANGED_IN_PLACE = {
+    "promptfoo/modelaudit#1524 tensor": p.tensor() + b"K\x00K\x01s",
+    "promptfoo/modelaudit#1524 storage": p.storage() + b"K\x00K\x01s",
+    "promptfoo/modelaudit#1524 items": p.tensor() + b"(K\x00K\x01u",
+}
+
+
+@pytest.mark.parametrize("changed", CHANGED_IN_PLACE.values(), ids=CHANGED_IN_PLACE.keys())
+def test_items_of_what_is_no_dictionary_fail(changed: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.pth"
+    path.write_bytes(torch_zip(p.dict_of((p.text("w"), changed))))
+    assert inspect(str(path)).file.verdict is Verdict.FAIL
 
 
 HONEST: dict[str, Any] = {
