@@ -12,7 +12,7 @@ import os
 from typing import List, NamedTuple
 
 from ckpttool.files.sources import release
-from ckpttool.files.temporary import lock_now, parsed_name, remove
+from ckpttool.files.temporary import HiddenName, lock_now, parsed_name, remove
 from ckpttool.files.turns import turn_now
 
 
@@ -54,7 +54,7 @@ def clean(folder: str) -> list[str]:
     If a run was killed while it named a set of files, the old set is restored. Nothing is done
     while another run names its files there.
     """
-    if not _names(folder):
+    if not _hidden(folder):
         return []
     with turn_now(folder) as ours:
         if not ours:
@@ -72,20 +72,19 @@ def clean(folder: str) -> list[str]:
                 release(fd)
 
 
-def _names(folder: str) -> list[str]:
+def _hidden(folder: str) -> list[tuple[str, HiddenName]]:
+    """Return the hidden names in a folder and what they say, sorted."""
     try:
         names = os.listdir(folder)  # noqa: PTH208 (no Path needed)
     except OSError:
         return []  # creating a file there will raise the error
-    return sorted(name for name in names if parsed_name(name))
+    found = ((name, parsed_name(name)) for name in sorted(names))
+    return [(name, parsed) for name, parsed in found if parsed is not None]
 
 
 def _runs(folder: str, held: list[int]) -> dict[str, _Run]:
     runs: dict[str, _Run] = {}
-    for name in _names(folder):
-        parsed = parsed_name(name)
-        if parsed is None:
-            continue
+    for name, parsed in _hidden(folder):
         run = runs.setdefault(parsed.run, _Run())
         hidden = os.path.join(folder, name)  # noqa: PTH118
         path = os.path.join(folder, parsed.name)  # noqa: PTH118

@@ -146,7 +146,7 @@ if hasattr(os, "pwrite"):
     def _write_some(fd: int, data: memoryview, offset: int) -> int:
         return os.pwrite(fd, data, offset)
 
-else:
+else:  # pragma: no cover (Windows)
 
     def _write_some(fd: int, data: memoryview, offset: int) -> int:
         with SEEK_LOCK:

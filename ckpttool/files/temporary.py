@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 _locks: ModuleType | None
 try:
     import fcntl
-except ImportError:  # Windows: leftovers cannot be told from files of a running process
+# leftovers cannot be told from files of a running process there
+except ImportError:  # pragma: no cover (Windows)
     _locks = None
 else:
     _locks = fcntl
@@ -117,8 +118,8 @@ def create(path: str, run: str, growing: List[Growing]) -> Growing:
             if lock(fd) and is_still(fd, temporary):
                 growing.append(Growing(path, temporary, fd))
                 return growing[-1]
-        except (OSError, ValueError) as error:
-            raise _not_created(error, path) from error
+        except OSError as error:
+            raise unwritable(error, "be created", path=path) from error
         except BaseException:  # a signal; what is in the list, its owner removes
             if not (growing and growing[-1].fd == fd):
                 _drop(temporary, fd)
@@ -141,7 +142,7 @@ def has_locks() -> bool:
 
 def lock(fd: int) -> bool:
     """Lock an open file until it is closed; return ``False`` if another process has the lock."""
-    if _locks is None:
+    if _locks is None:  # pragma: no cover (Windows)
         return True
     try:
         _locks.flock(fd, _locks.LOCK_EX | _locks.LOCK_NB)
@@ -154,7 +155,7 @@ def lock(fd: int) -> bool:
 
 def lock_now(path: str) -> int | None:
     """Open and lock a file that nobody has locked; ``None`` if that cannot be done."""
-    if _locks is None:
+    if _locks is None:  # pragma: no cover (Windows)
         return None
     try:
         fd = os.open(path, os.O_RDWR | OPEN)
@@ -206,9 +207,3 @@ def repeated(call: Callable[..., _T], *arguments: Any) -> _T:
         with contextlib.suppress(InterruptedError):
             return call(*arguments)
     return call(*arguments)
-
-
-def _not_created(error: Exception, path: str) -> OutputError:
-    if isinstance(error, OSError):
-        return unwritable(error, "be created", path=path)
-    return OutputError(f"cannot be created: {error}", rules.UNWRITABLE, path=path)

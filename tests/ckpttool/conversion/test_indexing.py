@@ -126,6 +126,11 @@ def test_a_series_that_lacks_a_file_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / shards.INDEX).exists()
 
 
+def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableError, match="no such file"):
+        write_index(str(tmp_path / "gone.safetensors"))
+
+
 def test_files_of_two_folders_are_refused(tmp_path: Path) -> None:
     for name in ("x", "y"):
         (tmp_path / name).mkdir()

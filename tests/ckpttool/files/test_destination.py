@@ -398,6 +398,7 @@ def test_a_file_system_without_hard_links_will_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_links(source: str, target: str) -> None:
+        os.lstat(source)  # Linux looks for it first
         raise OSError(errno.EPERM, "no links here")
 
     monkeypatch.setattr(os, "link", no_links)
@@ -406,21 +407,66 @@ def test_a_file_system_without_hard_links_will_do(
     with pytest.raises(OutputError, match="CVT103"):
         save(tmp_path / "m")
     save(tmp_path / "m", OLD, force=True)
-    assert (tmp_path / "m").read_bytes() == OLD
-    assert names(tmp_path) == ["m"]
+    save(tmp_path / "new", OLD, force=True)
+    assert (tmp_path / "m").read_bytes() == (tmp_path / "new").read_bytes() == OLD
+    assert names(tmp_path) == ["m", "new"]
 
 
+@pytest.mark.parametrize("force", [False, True])
 def test_without_hard_links_too_a_failure_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, force: bool
 ) -> None:
-    def fails(*_: str) -> None:
+    def fails(source: str, target: str) -> None:
+        os.lstat(source)  # Linux looks for it first
         raise OSError(errno.EPERM, "not here")
 
     monkeypatch.setattr(os, "link", fails)
     monkeypatch.setattr(os, "replace", fails)
     with pytest.raises(OutputError):
-        save(tmp_path / "m")
+        save(tmp_path / "m", force=force)
     assert names(tmp_path) == []
+
+
+def signalled(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_signal_while_a_run_cleans_up_does_not_keep_it_from_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def removing(path: str) -> bool:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    destination = Destination()
+    destination.create(str(tmp_path / "m"), 1)
+    monkeypatch.setattr("ckpttool.files.destination.remove", removing)
+    with pytest.raises(KeyboardInterrupt):
+        destination.__exit__(None, None, None)
+    assert names(tmp_path) == []
+
+
+def test_what_a_signal_and_a_failure_leave_is_put_right_by_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The signal comes when the new file has its name, and the old one cannot be put back."""
+
+    def failing(source: str, target: str) -> None:
+        if source.endswith(".old"):
+            raise OSError(errno.EIO, "Input/output error")
+        replace(source, target)
+
+    replace = os.replace
+    (tmp_path / "m").write_bytes(OLD)
+    monkeypatch.setattr(os, "replace", failing)
+    monkeypatch.setattr(Destination, "_sync_folders", signalled)
+    with pytest.raises(KeyboardInterrupt):
+        save_all({tmp_path / "m": NEW, tmp_path / "n": NEW}, force=True)
+    assert len(names(tmp_path)) > 1
+    monkeypatch.undo()
+    clean(str(tmp_path))
+    assert names(tmp_path) == ["m"]
+    assert (tmp_path / "m").read_bytes() == OLD
 
 
 def test_only_ones_own_temporary_file_is_removed(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, List
 
 import pytest
 
-from ckpttool.files.publishing import try_files, write_files
+from ckpttool.files.publishing import head_at, try_files, write_files
 from ckpttool.files.temporary import new_id, temporary_path
 from ckpttool.findings.errors import OutputError
 
@@ -20,6 +20,13 @@ def test_files_are_written_and_what_stood_there_is_replaced(tmp_path: Path) -> N
     (tmp_path / "a").write_bytes(b"old")
     assert write_files({str(tmp_path / "a"): b"1", str(tmp_path / "b"): b""}) == ()
     assert [(tmp_path / name).read_bytes() for name in names(tmp_path)] == [b"1", b""]
+
+
+def test_the_first_bytes_of_what_stands_there_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"content")
+    assert head_at(str(tmp_path / "a"), 3) == b"con"
+    assert head_at(str(tmp_path), 3) == b""
+    assert head_at(str(tmp_path / "gone"), 3) is None
 
 
 def test_of_several_files_none_is_written_if_one_cannot_be(tmp_path: Path) -> None:
