@@ -111,6 +111,11 @@ def listing(pieces: Sequence[Piece], shapes: Mapping[str, Tuple[int, ...]]) -> A
     return meta.Metadata(tensors, planner_data=paths, storage_data={})
 
 
+def bytes_entry() -> Any:
+    """What a listing says of an object that is no tensor."""
+    return metadata().BytesStorageMetadata()
+
+
 def place(
     told: Any,
     files: Dict[str, bytearray],

@@ -65,6 +65,10 @@ def _set_shape(told: Any) -> None:
     told.state_dict_metadata["model.bias"].size = torch.Size([2**60])
 
 
+def _set_no_elements(told: Any) -> None:
+    told.state_dict_metadata["model.bias"].size = torch.Size([0])
+
+
 def _set_dtype(told: Any) -> None:
     told.state_dict_metadata["model.bias"].properties.dtype = torch.int32
 
@@ -206,6 +210,7 @@ DEFECTS: Dict[str, Tuple[Callable[[Path], Path], str, str]] = {
     "chunk-outside": (_sizes("model.bias", 1, (3,)), "FIL404", "outside"),
     "chunk-smaller": (_sizes("model.bias", 1, (1,)), "FIL404", "from [4] on"),
     "shape-larger": (_changed(_set_shape), "FIL404", "from [5] on"),
+    "shape-without-elements": (_changed(_set_no_elements), "FIL404", "outside"),
     "another-type": (_changed(_set_dtype), "FIL404", "not what .metadata says"),
     "bytes-of-two": (_changed(_same_bytes), "FIL404", "share bytes"),
     "offset-outside": (_info(("model.bias", (3,)), offset=2**62), "FIL006", "ends before"),

@@ -130,4 +130,9 @@ FOUND: Tuple[Found, ...] = (
         "ckpttool/verification/lock/test_reading.py::"
         "test_a_line_without_end_is_refused_before_it_is_taken_apart",
     ),
+    Found(
+        "metadata",
+        "A tensor without elements was read of which chunks with elements are listed.",
+        "ckpttool/formats/distributed/test_folder.py::test_a_defect_is_named_with_the_tensor",
+    ),
 )

@@ -22,6 +22,12 @@ def check_cover(shape: Sequence[int], parts: Sequence[Box], what: str = "chunk")
         MalformedError: a part reaches outside, two overlap, or elements are in none.
         UnsupportedError: they are cut so irregularly that checking it takes too long.
     """
+    check_within(shape, parts, what)
+    _Check(tuple(shape), what, _ALWAYS + _STEPS * len(parts)).slab(tuple(parts), ())
+
+
+def check_within(shape: Sequence[int], parts: Sequence[Box], what: str = "chunk") -> None:
+    """Check that no part reaches outside of a tensor of ``shape``; raises MalformedError."""
     for offsets, sizes in parts:
         if any(own + size > most for own, size, most in zip(offsets, sizes, shape)):
             raise MalformedError(
@@ -30,7 +36,6 @@ def check_cover(shape: Sequence[int], parts: Sequence[Box], what: str = "chunk")
                 expected=f"at most {list(shape)}",
                 found=shown(offsets, sizes),
             )
-    _Check(tuple(shape), what, _ALWAYS + _STEPS * len(parts)).slab(tuple(parts), ())
 
 
 @contextmanager

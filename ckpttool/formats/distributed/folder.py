@@ -18,7 +18,7 @@ from ckpttool.findings.errors import CkpttoolError, MalformedError
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.text import count, printable, some_of
 from ckpttool.formats.distributed.chunks import Chunks, find_chunks
-from ckpttool.formats.distributed.cover import check_cover, naming_tensor
+from ckpttool.formats.distributed.cover import check_cover, check_within, naming_tensor
 from ckpttool.formats.distributed.files import open_files
 from ckpttool.formats.distributed.listing import ListedTensor, Listing, listing_of
 from ckpttool.formats.distributed.nesting import root_of
@@ -70,9 +70,10 @@ def _read(
 ) -> Checkpoint:
     listing = _listing(source, watch)
     for name, item in listing.items.items():
-        if item is not None and 0 not in item.shape:
+        if item is not None:
+            check = check_within if 0 in item.shape else check_cover
             with naming_tensor(name):
-                check_cover(item.shape, [one for one in item.chunks if 0 not in one.sizes])
+                check(item.shape, [one for one in item.chunks if 0 not in one.sizes])
     names = {place.file for place in listing.places.values()}
     files = open_files(source, names, opened)
     chunks = find_chunks(listing, files, watch, uses)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Mapping
 
-from tests.fuzzing.parsers import header, index, legacy, lock, pickle_stream, zip_archive
+from tests.fuzzing.parsers import header, index, legacy, lock, metadata, pickle_stream, zip_archive
 
 if TYPE_CHECKING:
     from tests.fuzzing.parser import Parser
@@ -16,6 +16,7 @@ _ALL: tuple[Parser, ...] = (
     lock,
     pickle_stream,
     legacy,
+    metadata,
     zip_archive,
 )
 

@@ -175,7 +175,7 @@ def check_tensors(
     except restoring.KnownError as known:
         return str(known)
     except ViolationError:
-        if any(use.use in _CALLED for use in said.uses):
+        if calls_something(said.uses):
             return "calls something"
         if said.checkpoint.unread:
             return "has tensors that are not read"
@@ -191,5 +191,6 @@ def check_tensors(
     return SAME
 
 
-# Of a file with such calls nothing but the report counts: what they return is not known.
-_CALLED = (Use.CALL, Use.ATTACK)
+def calls_something(uses: Sequence[NameUse]) -> bool:
+    """Whether a file has calls of which nobody knows what they return: only the report counts."""
+    return any(use.use in (Use.CALL, Use.ATTACK) for use in uses)

@@ -116,7 +116,8 @@ def _made(function: Any, args: Tuple[Any, ...], keywords: Dict[Any, Any]) -> Any
         content = args[before]
         pairs = content.items() if isinstance(content, dict) else content
         if isinstance(pairs, (list, tuple)) or isinstance(content, dict):
-            args = (*args[:before], tuple(pairs))
+            copied = (tuple(one) if isinstance(one, list) else one for one in pairs)
+            args = (*args[:before], tuple(copied))
     made.function, made.args, made.keywords, made.new = function, args, keywords, False
     made.states, made.appended, made.mapped = [], [], []
     return made

@@ -227,6 +227,7 @@ def _items(value: Any) -> List[Tuple[str, Any]]:
     for part in value.args:
         if isinstance(part, tuple) and all(isinstance(one, (tuple, list)) for one in part):
             found += [(str(one[0]), one[1]) for one in part if len(one) == 2]
+    found += [(str(place), inner) for place, inner in enumerate(value.appended)]
     return found + [(str(key), inner) for key, inner in zip(value.mapped[::2], value.mapped[1::2])]
 
 
