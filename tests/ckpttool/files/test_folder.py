@@ -12,7 +12,7 @@ import pytest
 from ckpttool.files.folder import Folder
 from ckpttool.files.sources import FileSource
 from ckpttool.findings import rules
-from ckpttool.findings.errors import UnreadableError
+from ckpttool.findings.errors import CkpttoolError, MalformedError, UnreadableError
 
 
 def listed(_folder: object) -> NoReturn:
@@ -25,6 +25,23 @@ def test_the_names_beside_a_file_are_sorted_and_its_own_is_among_them(tmp_path: 
     with ExitStack() as opened:
         folder = Folder(FileSource(str(tmp_path / "b")), opened)
         assert folder.names() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("changed", [True, False])
+def test_an_error_that_a_changing_file_may_be_the_reason_of_is_that_it_changed(
+    tmp_path: Path, changed: bool
+) -> None:
+    for name in ("index", "shard"):
+        (tmp_path / name).write_bytes(b"0123")
+    folder = ExitStack()
+    shard = Folder(FileSource(str(tmp_path / "index")), folder).open("shard")
+    assert shard is not None
+    if changed:
+        (tmp_path / "shard").write_bytes(b"01234567")
+    with pytest.raises(CkpttoolError) as caught, folder:
+        raise MalformedError("it makes no sense", rules.SHARD_INDEX)
+    assert caught.value.rule is (rules.CHANGED if changed else rules.SHARD_INDEX)
+    assert shard.fileno() == -1
 
 
 def test_a_folder_that_cannot_be_listed_is_unreadable(

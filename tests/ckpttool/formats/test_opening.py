@@ -11,7 +11,7 @@ from ckpttool import open_checkpoint
 from ckpttool.files.sources import FileSource
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
-from ckpttool.findings.uses import Use
+from ckpttool.findings.uses import NameUse, Use
 from ckpttool.formats import open_source, single
 from ckpttool.formats.pickles import interpreter
 from tests.builders import safetensors, torch_files
@@ -71,6 +71,29 @@ def test_a_pickle_beyond_the_limits_is_not_of_an_unknown_format(
     with pytest.raises(MalformedError) as caught:
         open_checkpoint(str(tmp_path / "a.pth"))
     assert caught.value.rule is rules.LIMIT
+
+
+USED = NameUse(Use.CALL, "mylib.f", "mylib.f()", None, 0)
+
+
+@pytest.mark.parametrize("changed", [True, False])
+def test_what_is_wrong_with_a_file_that_changed_meanwhile_is_that_it_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: bool
+) -> None:
+    def read(*_: object) -> NoReturn:
+        if changed:
+            path.write_bytes(b"another content")
+        error = MalformedError("it makes no sense", rules.PICKLE)
+        error.uses = (USED,)
+        raise error
+
+    path = tmp_path / "a.pth"
+    path.write_bytes(torch_files.torch_zip())
+    monkeypatch.setattr(single, "read", read)
+    with pytest.raises(CkpttoolError) as caught:
+        open_checkpoint(path)
+    assert caught.value.rule is (rules.CHANGED if changed else rules.PICKLE)
+    assert caught.value.uses == (USED,)
 
 
 def test_an_interrupt_while_a_file_is_opened_closes_it(

@@ -38,13 +38,15 @@ def deflated_and_broken_off(behind: bytes, before: str = "") -> bytes:
 
 LONG = " ".join(map(str, range(20_000)))  # of several steps once it is deflated
 CONTENT = zipped({"a/data.pkl": attack()})
+DEFLATED = zipped({"a/data.pkl": attack()}, zipfile.ZIP_DEFLATED)
 ARCHIVES = {
     "stored": CONTENT,
-    "deflated": zipped({"a/data.pkl": attack()}, zipfile.ZIP_DEFLATED),
+    "deflated": DEFLATED,
     "deflated, then of no kind of block": deflated_and_broken_off(b"\xff"),
     "deflated, then from too far back": deflated_and_broken_off(b"\x02\xff\xff"),
     "deflated, then cut": deflated_and_broken_off(b""),
     "deflated in several steps, then broken off": deflated_and_broken_off(b"\xff", LONG),
+    "deflated, and cut in the stream": DEFLATED[: DEFLATED.index(b"PK\x01\x02") - 2],
     "in other case": zipped({"a/DATA.PKL": attack()}),
     "bytes before it": b"x" * 100 + CONTENT,
     "cut in the directory": CONTENT[:-30],
