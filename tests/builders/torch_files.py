@@ -151,6 +151,11 @@ def tar_tensors(
     return p.pickle(p.integer(times)) + (p.pickle(described) + ndim + numbers) * times
 
 
+def tar_pickle() -> bytes:
+    """The member ``pickle``: a state dict with the tensor of :func:`tar_tensors`."""
+    return p.pickle(p.dict_of((p.text("w"), p.text("9") + b"Q")))
+
+
 def torch_tar(
     *,
     storages: bytes | None = None,
@@ -160,11 +165,11 @@ def torch_tar(
     end: bytes = bytes(1024),
 ) -> bytes:
     """A tar as torch's first releases wrote it, modification times in pax headers included."""
-    content = p.dict_of((p.text("w"), p.text("9") + b"Q")) if body is None else body
+    content = tar_pickle() if body is None else p.pickle(body)
     mtime = b"23 mtime=1490000000.25\n"
     return (
         tar_member("sys_info", p.pickle(b"}"), extended=mtime)
-        + tar_member("pickle", p.pickle(content), extended=mtime)
+        + tar_member("pickle", content, extended=mtime)
         + tar_member("tensors", tar_tensors() if tensors is None else tensors, extended=mtime)
         + tar_member("storages", tar_storages() if storages is None else storages, extended=mtime)
         + extra

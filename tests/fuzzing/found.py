@@ -24,6 +24,10 @@ _HEADER = "ckpttool/formats/safetensors/test_whole.py::test_a_defect_is_refused_
 _PICKLE = "ckpttool/formats/test_pickles.py::test_a_broken_stream_is_refused_with_its_place"
 _ZIP = "ckpttool/formats/torch/test_torch_files.py::test_a_bad_zip_is_refused"
 
+_TAR = (
+    "ckpttool/formats/archives/test_tar.py::"
+    "test_a_header_that_readers_may_read_in_two_ways_is_refused"
+)
 FOUND: Tuple[Found, ...] = (
     Found(
         "header",
@@ -134,5 +138,23 @@ FOUND: Tuple[Found, ...] = (
         "metadata",
         "A tensor without elements was read of which chunks with elements are listed.",
         "ckpttool/formats/distributed/test_folder.py::test_a_defect_is_named_with_the_tensor",
+    ),
+    Found(
+        "tar",
+        "Archives were read of which tarfile, and so torch, reads other members or none: numbers "
+        "that are not octal beside the size or begin behind a NUL, names that are not ASCII, times "
+        "of GNU's, an extended header without a member, times and owners beyond those of files.",
+        _TAR,
+    ),
+    Found(
+        "tar",
+        "A storage without a type was read, which torch asks each for.",
+        "ckpttool/formats/torch/test_torch_files.py::test_a_bad_tar_is_refused",
+    ),
+    Found(
+        "tar",
+        "Of a refused archive, pickles were not judged that torch reads: of the last of two "
+        "members, under names in extended headers, of tar before POSIX, behind others in a member.",
+        "ckpttool/formats/torch/test_tar_judging.py::test_a_call_in_a_refused_archive_is_told",
     ),
 )

@@ -21,13 +21,20 @@ MAX_MEMBERS = 64
 MAX_EXTENDED = 64_000
 
 # Any other key can replace the next member's path, size or link.
-_HARMLESS_KEYS = frozenset({"mtime", "atime", "ctime", "uid", "gid", "uname", "gname", "comment"})
+_TIMES, _OWNERS = frozenset({b"mtime", b"atime", b"ctime"}), frozenset({b"uid", b"gid"})
+_OTHERS = frozenset({b"uname", b"gname", b"comment"})
+_TIME = re.compile(rb"\d{1,10}(?:\.\d{1,20})?")
 _RECORD = re.compile(rb"(\d{1,6}) ([^=\n]{1,200})=")
 _KINDS = {
     b"1": "a hard link", b"2": "a symbolic link", b"3": "a device", b"4": "a device",
     b"5": "a directory", b"6": "a FIFO", b"L": "a long name", b"K": "a long link",
     b"S": "a sparse file", b"g": "a global extended header",
 }  # fmt: skip
+
+
+# Mode, owner, group, time, and the two numbers of a device: tarfile takes a header in which one of
+# them is none for the end of the archive.
+_NUMBERS = ((100, 108), (108, 116), (116, 124), (136, 148), (329, 337), (337, 345))
 
 
 class TarMember(NamedTuple):
@@ -68,16 +75,20 @@ def read_members(source: ByteSource) -> dict[str, TarMember]:
     """
     members: dict[str, TarMember] = {}
     position = 0
+    extended = False
     for _ in range(MAX_MEMBERS):
         header = _block(source, position)
         if not any(header):
+            if extended:
+                raise _broken("an extended header has no member behind it", position)
             _check_end(source, position)
             return members
         name, kind, size = _parse(header, position)
         begin = position + BLOCK
         if begin + size > source.size:
             raise _cut("the archive ends before the member does", begin + size, source)
-        if kind == b"x":
+        extended = kind == b"x"
+        if extended:
             _check_extended(source, begin, size)
         else:
             _add(members, name, kind, TarMember(begin, size), position)
@@ -138,16 +149,28 @@ def _parse(header: bytes, position: int) -> tuple[str, bytes, int]:
             expected=stated,
             found=actual,
         )
-    # GNU's magic is "ustar " and has times where POSIX has the front part of a long name
-    prefix = b"" if header[257:263] == b"ustar " else header[345:500].rstrip(b"\0")
+    # the front part of a long name; GNU may have times there, which tarfile reads so
+    prefix = header[345:500].rstrip(b"\0")
     raw = header[:100].rstrip(b"\0")
-    if prefix or b"\0" in raw:
+    if prefix or b"\0" in raw or not raw.isascii():
         raise _broken("the name is not a plain file name", position)
-    return raw.decode("ascii", "replace"), header[156:157], _octal(header[124:136], position)
+    for begin, end in _NUMBERS:
+        _check_number(header[begin:end], position)
+    return raw.decode("ascii"), header[156:157], _octal(header[124:136], position)
+
+
+def _check_number(field: bytes, position: int) -> None:
+    """Refuse a number that is in no use here, but with which other readers end."""
+    if field.strip(b" \0"):
+        _octal(field, position)
 
 
 def _octal(field: bytes, position: int) -> int:
-    digits = field.strip(b" \0")
+    # tarfile ends at the first NUL
+    before, _, after = field.partition(b"\0")
+    digits = before.strip(b" ")
+    if after.strip(b" \0"):
+        raise _broken("a number in the header goes on behind its end", position)
     # int() would take "0o17", "1_7" and other digits; tar readers differ in what they take
     if not digits or not all(byte in b"01234567" for byte in digits):
         raise _broken("a number in the header is not octal", position)
@@ -175,14 +198,19 @@ def _check_extended(source: ByteSource, begin: int, size: int) -> None:
     position = 0
     while position < len(data):
         match = _RECORD.match(data, position)
-        length = int(match[1]) if match else 0
-        key = match[2].decode("ascii", "replace") if match else ""
-        end = position + length
+        end = position + (int(match[1]) if match else 0)
         # a record of length 0 would be followed by itself, without end
-        within = position < end <= len(data)
-        if key not in _HARMLESS_KEYS or not within or data[end - 1 : end] != b"\n":
+        within = position < end <= len(data) and data[end - 1 : end] == b"\n"
+        if match is None or not within or not _is_harmless(match[2], data[match.end() : end - 1]):
             raise _broken("an extended header says more than times and owners", begin)
         position = end
+
+
+def _is_harmless(key: bytes, value: bytes) -> bool:
+    """Whether a record is of a time or an owner that a file can have: torch sets its copies so."""
+    if key in _OWNERS:
+        return value.isdigit() and len(value) < 10
+    return _TIME.fullmatch(value) is not None if key in _TIMES else key in _OTHERS
 
 
 def _check_end(source: ByteSource, position: int) -> None:

@@ -11,7 +11,6 @@ these rules is the reader that torch/serialization.py still has. Nothing is ever
 from __future__ import annotations
 
 import struct
-from contextlib import suppress
 
 from ckpttool.files.sources import ByteSource, read_bytes
 from ckpttool.findings import rules
@@ -32,6 +31,7 @@ from ckpttool.formats.pickles import Pickle
 from ckpttool.formats.pickles.nodes import Call, Global, Node, PersistentId
 from ckpttool.formats.safety.watch import Watch
 from ckpttool.formats.state_dicts import catalogued as state_dicts
+from ckpttool.formats.torch import legacy, tar_judging
 from ckpttool.tensors.catalogue import Checkpoint, Extent
 
 FORMAT = "torch-tar"
@@ -50,8 +50,9 @@ _VIEWS_WINDOW = 8_000_000
 
 
 def matches(head: bytes) -> bool:
-    """Whether the file begins with a tar header."""
-    return tar.matches(head)
+    """Whether the file begins with a tar header, of before POSIX as well."""
+    # tarfile looks at the checksum alone; a pickle that has one is refused as such
+    return tar.matches(head) or (tar.has_checksum(head[: tar.BLOCK]) and not legacy.matches(head))
 
 
 def read(source: ByteSource, wrapper: str | None) -> Checkpoint:
@@ -61,21 +62,8 @@ def read(source: ByteSource, wrapper: str | None) -> Checkpoint:
             return _read(source, wrapper, watch)
         except CkpttoolError:
             # torch may read on where this reader refuses, and would run the calls
-            _look_at_members(source, watch)
+            tar_judging.judge(source, watch)
             raise
-
-
-def _look_at_members(source: ByteSource, watch: Watch) -> None:
-    """Have ``watch`` judge the pickles in the order in which torch reads them."""
-    members = tar.find_members(source)
-    if "storages" in members:
-        with suppress(CkpttoolError):
-            _Storages(_Stream(source, members["storages"], "storages", watch))
-    for name in ("tensors", "pickle"):
-        if name in members:
-            offset, size = members[name]
-            data = read_bytes(source, offset, max(min(size, source.size - offset, MAX_PICKLE), 0))
-            watch.look_at(data, name)
 
 
 def _read(source: ByteSource, wrapper: str | None, watch: Watch) -> Checkpoint:
@@ -235,8 +223,10 @@ def _storage(stream: _Stream) -> tuple[int, Storage]:
             rules.UNSUPPORTED,
             expected="storages of torch's first releases: of floats, integers or bytes",
         ) from None
+    if dtype is None:  # torch asks each storage of such a file for its type
+        raise stream.broken("a storage is of no type")
     (count,) = stream.numbers(1)
-    extent = stream.skip(count * (dtype.itemsize if dtype else 1))
+    extent = stream.skip(count * dtype.itemsize)
     return key, Storage(str(key), dtype, extent)
 
 

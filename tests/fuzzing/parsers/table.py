@@ -5,7 +5,16 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Mapping
 
-from tests.fuzzing.parsers import header, index, legacy, lock, metadata, pickle_stream, zip_archive
+from tests.fuzzing.parsers import (
+    header,
+    index,
+    legacy,
+    lock,
+    metadata,
+    pickle_stream,
+    tar_archive,
+    zip_archive,
+)
 
 if TYPE_CHECKING:
     from tests.fuzzing.parser import Parser
@@ -17,6 +26,7 @@ _ALL: tuple[Parser, ...] = (
     pickle_stream,
     legacy,
     metadata,
+    tar_archive,
     zip_archive,
 )
 

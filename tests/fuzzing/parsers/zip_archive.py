@@ -19,9 +19,10 @@ from ckpttool.formats.archives.archive import Archive, read_archive, read_member
 from tests.builders import pickles as p
 from tests.builders import scripts, zips
 from tests.builders import torch_files as files
-from tests.fuzzing import inert
 from tests.fuzzing.mutations import zips as changes
 from tests.fuzzing.parser import ViolationError
+from tests.fuzzing.references import inert
+from tests.fuzzing.references.restoring import content_of
 from tests.fuzzing.tensors import Content, contents, held_to
 
 if TYPE_CHECKING:
@@ -249,8 +250,9 @@ def _held(said: Read, theirs: Dict[str, Content]) -> str:
 
 
 def _content(tensor: torch.Tensor) -> Content:
-    flat = tensor.detach().contiguous().reshape(-1).view(torch.uint8)
-    return str(tensor.dtype)[6:], tuple(tensor.shape), flat.numpy().tobytes()
+    found = content_of(tensor)
+    assert found is not None
+    return found
 
 
 def _as_inert(members: Dict[str, bytes], said: Read) -> str:

@@ -196,10 +196,13 @@ def content_of(tensor: Any) -> Content | None:
             return None
         little = array.astype(array.dtype.newbyteorder("<"))
         return array.dtype.name, array.shape, little.tobytes()
+    name = str(tensor.dtype)[len("torch.") :]
+    if tensor.dtype is torch.bool:  # copying would make ones of other bytes
+        tensor = tensor.view(torch.uint8)
     flat = torch.empty(tensor.numel(), dtype=tensor.dtype)
     flat.copy_(tensor.detach().reshape(-1))
     raw = flat.view(torch.uint8).numpy().tobytes()
-    return str(tensor.dtype)[len("torch.") :], tuple(tensor.shape), raw
+    return name, tuple(tensor.shape), raw
 
 
 def under(value: Any, name: str) -> Iterator[Any]:

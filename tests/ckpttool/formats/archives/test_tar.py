@@ -41,6 +41,8 @@ GOOD = {
     "POSIX": tar_member("a", b"x"),
     "GNU": of_gnu(b"x"),
     "before POSIX said what a plain file is": tar_member("a", b"x", kind=b"\0"),
+    "times and owners before it": tar_member("a", b"x", extended=TIMES + b"12 uid=1000\n"),
+    "numbers that are not stated": changed(100, bytes(24), b"x"),
     "times before it": tar_member("a", b"x", extended=TIMES),
 }
 
@@ -52,6 +54,9 @@ def test_a_plain_file_is_found_where_it_lies(member: bytes) -> None:
     assert data[found.offset : found.offset + found.size] == b"x"
 
 
+#: Numbers that nothing here uses, by the byte at which they begin in a header.
+NUMBERS = {"a mode": 100, "an owner": 108, "a group": 116, "a time": 136, "a device": 329}
+
 BAD: Dict[str, Tuple[bytes, rules.Rule]] = {
     "no ustar": (changed(257, bytes(8)), rules.TAR_STRUCTURE),
     "front part of a long name": (changed(345, b"folder"), rules.TAR_STRUCTURE),
@@ -59,6 +64,30 @@ BAD: Dict[str, Tuple[bytes, rules.Rule]] = {
     "a name of nothing": (changed(0, b"\0"), rules.TAR_STRUCTURE),
     "a size that is not octal": (changed(124, b"0o17\0"), rules.TAR_STRUCTURE),
     "a size in base 256": (changed(124, b"\x80" + bytes(10) + b"\x01"), rules.TAR_STRUCTURE),
+    "a name in no encoding that is stated": (changed(0, b"a\xff"), rules.TAR_STRUCTURE),
+    "a size behind a NUL": (changed(124, b"\0001\0"), rules.TAR_STRUCTURE),
+    **{
+        f"{what} that is not octal": (changed(begin, b"9\0"), rules.TAR_STRUCTURE)
+        for what, begin in NUMBERS.items()
+    },
+    "an owner of base 256": (changed(108, b"\x80" + bytes(6) + b"\x01"), rules.TAR_STRUCTURE),
+    "times of GNU's where a name may be": (
+        changed(257, b"ustar  \0" + bytes(80) + b"14000000000\0"),
+        rules.TAR_STRUCTURE,
+    ),
+    "an extended header without a member": (tar_member("x", TIMES, kind=b"x"), rules.TAR_STRUCTURE),
+    "a time beyond clocks": (
+        tar_member("a", b"", extended=b"23 mtime=111111111111\n"),
+        rules.TAR_STRUCTURE,
+    ),
+    "a time that is no number": (
+        tar_member("a", b"", extended=b"13 mtime=1e9\n"),
+        rules.TAR_STRUCTURE,
+    ),
+    "an owner beyond numbers of owners": (
+        tar_member("a", b"", extended=b"18 uid=9999999999\n"),
+        rules.TAR_STRUCTURE,
+    ),
     "a kind that nobody knows": (tar_member("a", b"", kind=b"Z"), rules.TAR_STRUCTURE),
     "extended headers of 64 kB": (
         tar_member("a", b"", extended=b"64011 comment=".ljust(64_010, b"x") + b"\n"),

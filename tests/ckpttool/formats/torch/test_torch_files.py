@@ -344,6 +344,10 @@ WRONG_CHECKSUM[0] ^= 1
 
 BAD_TARS: dict[str, tuple[bytes, Rule]] = {
     "link": (t.torch_tar(extra=t.tar_member("x", b"", kind=b"2")), rules.TAR_STRUCTURE),
+    "storage of no type": (
+        t.torch_tar(storages=t.tar_storages().replace(b"FloatStorage", b"UntypedStorage")),
+        rules.TAR_STRUCTURE,
+    ),
     "hard link": (t.torch_tar(extra=t.tar_member("x", b"", kind=b"1")), rules.TAR_STRUCTURE),
     "device": (t.torch_tar(extra=t.tar_member("x", b"", kind=b"3")), rules.TAR_STRUCTURE),
     "sparse": (t.torch_tar(extra=t.tar_member("x", b"", kind=b"S")), rules.TAR_STRUCTURE),
