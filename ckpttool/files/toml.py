@@ -20,6 +20,7 @@ def parse_toml(content: bytes, path: str) -> dict[str, Any]:
         import tomli as tomllib
     try:
         return tomllib.loads(content.decode())
-    # a thousand nested brackets end in a RecursionError
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    # a thousand nested brackets end in a RecursionError; a number of 5,000 digits in a ValueError,
+    # like all that is no TOML or no UTF-8
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"not valid TOML: {error}", path=path) from error

@@ -5,16 +5,20 @@ See ``docs/receipt.md``.
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, NamedTuple
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError, UnsupportedError
 from ckpttool.findings.text import is_sha256
+from ckpttool.models.schema_file import MOST_AXES, MOST_ELEMENTS
 from ckpttool.tensors.dtypes import DTYPES
 from ckpttool.tensors.sharing import spread
 
 #: Raised when a field goes or changes its meaning; new fields may come at any time.
 SCHEMA_VERSION = 1
+#: Names that stand for other tensors: a few of a model do.
+MOST_TIED = 100_000
 #: The kind that the receipt of a proof says it is; that of a conversion says none.
 PROOF = "proof"
 
@@ -78,6 +82,13 @@ def read_receipt(path: str, document: dict[str, Any]) -> Receipt:
         if name in tensors:
             raise MalformedError("a tensor is listed twice", rules.DUPLICATE_KEY, tensor=name)
         tensors[name] = digest
+    if len(tied) > MOST_TIED:
+        raise MalformedError(
+            "more tied names than the limit",
+            rules.LIMIT,
+            expected=f"at most {MOST_TIED:,}",
+            found=f"{len(tied):,}",
+        )
     for name, kept in tied.items():
         # One that is listed too would have two digests.
         if name in tensors or not isinstance(kept, str) or kept not in tensors:
@@ -106,6 +117,9 @@ def _entry(entry: object) -> tuple[str, Digest]:
         raise _bad("no such dtype", tensor=name)
     if not isinstance(shape, list) or any(type(n) is not int or n < 0 for n in shape):
         raise _bad("the shape is not a list of sizes", tensor=name)
+    # without the zeros: beside one of them a size is bounded, too
+    if len(shape) > MOST_AXES or prod(filter(None, shape)) > MOST_ELEMENTS:
+        raise _bad("more elements than a file can have", tensor=name)
     if not isinstance(digest, str) or not is_sha256(digest):
         raise _bad("the digest is not a SHA-256 in hexadecimal", tensor=name)
     return name, Digest(dtype, tuple(shape), digest)

@@ -28,6 +28,8 @@ VERSION = 1
 MOST_TENSORS = 1_000_000
 #: Elements of a tensor: more than a signed 64-bit number has no file.
 MOST_ELEMENTS = (1 << 63) - 1
+#: Axes of a tensor: those of torch.
+MOST_AXES = 64
 
 
 def render(tensors: Mapping[str, TensorInfo]) -> str:
@@ -100,12 +102,9 @@ def described(name: str, dtype: str, shape: Sequence[int]) -> TensorInfo:
             f"there is no dtype {dtype[:40]}", rules.UNSUPPORTED, tensor=name, found=dtype[:40]
         )
     # without the zeros: beside one of them a size is bounded, too
-    if len(shape) > _MOST_AXES or prod(filter(None, shape)) > MOST_ELEMENTS:
+    if len(shape) > MOST_AXES or prod(filter(None, shape)) > MOST_ELEMENTS:
         raise _bad("more elements than a file can have", name)
     return TensorInfo(name, known, tuple(shape), None, ())
-
-
-_MOST_AXES = 64  # of torch
 
 
 def _checked(group: str, entry: object) -> TensorInfo:

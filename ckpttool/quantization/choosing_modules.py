@@ -7,7 +7,7 @@ plain name is looked up; the expressions of a list are matched together.
 from __future__ import annotations
 
 import re
-from typing import Iterable
+from typing import Iterable, Tuple
 
 from ckpttool.quantization.expressions import any_of
 
@@ -17,11 +17,7 @@ _PLAIN = re.compile(r"[\w.\-]+")
 
 
 class Patterns:
-    """Names of modules.
-
-    Attributes:
-        unread: the expressions that cannot be matched here.
-    """
+    """Names of modules."""
 
     def __init__(
         self,
@@ -49,10 +45,16 @@ class Patterns:
         self._starts, unread = any_of([*starts, *whole])
         parts = [one for one in bounded if not _PLAIN.fullmatch(one)]
         self._parts, more = any_of(parts)
-        self.unread = (*unread, *more)
+        self._unread = (*unread, *more)
         self._ends = frozenset(filter(None, ends))
         self._lengths = sorted({len(one) for one in self._ends})
         self._plain = frozenset(filter(None, (*plain, *self._exact)))
+
+    @property
+    def unread(self) -> Tuple[str, ...]:
+        """The expressions that cannot be matched here; all of a list that takes too long."""
+        gave_up = self._starts.gave_up or self._parts.gave_up
+        return (*self._unread, "expressions that take too long") if gave_up else self._unread
 
     def match(self, module: str) -> bool:
         """Whether a module is named, or lies in one that is."""

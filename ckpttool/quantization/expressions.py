@@ -14,8 +14,10 @@ from typing import Callable, FrozenSet, List, NamedTuple, Optional, Sequence, Tu
 MOST_CHARACTERS, MOST_STEPS = 100_000, 50_000
 # Parentheses in parentheses, and repeats that are written out.
 _DEEPEST, _MOST_REPEATS = 50, 200
-# Sets of places that are kept.
-_MOST_KEPT = 20_000
+# Sets of places that are kept, and the places in them.
+_MOST_KEPT, _MOST_PLACES = 20_000, 500_000
+#: Places that are looked at for all names; honest lists take some ten thousand.
+MOST_WORK = 3_000_000
 
 _Places = FrozenSet[int]
 _Test = Callable[[str], bool]
@@ -30,16 +32,24 @@ class _Step(NamedTuple):
 
 
 class Expression:
-    """One or several expressions, of which any may match."""
+    """One or several expressions, of which any may match.
+
+    Attributes:
+        gave_up: whether they took longer than any honest ones: nothing is told of a name then.
+    """
 
     def __init__(self, steps: Sequence[_Step], first: int) -> None:
         self._steps = steps
         self._first = first
         self._kept: dict[tuple[_Places, str], _Places] = {}
         self._last = len(steps) - 1
+        self._work = self._places = 0
+        self.gave_up = False
 
     def ends(self, text: str) -> tuple[int, ...]:
         """Return every place at which a match from the start of ``text`` may end."""
+        if self.gave_up:
+            return ()
         places = self._reached((self._first,), start=True, end=not text)
         ends = [0] if self._last in places else []
         for number, character in enumerate(text, 1):
@@ -49,7 +59,7 @@ class Expression:
                 break
             if self._last in places:
                 ends.append(number)
-        return tuple(ends)
+        return () if self.gave_up else tuple(ends)
 
     def _after(self, places: _Places, character: str, end: bool) -> _Places:
         key = places, f"{character}$" if end else character
@@ -61,8 +71,14 @@ class Expression:
                 if step.test is not None and step.test(character)
             ]
             found = self._reached(over, start=False, end=end)
-            if len(self._kept) >= _MOST_KEPT:
+            self._work += len(places) + len(found)
+            self.gave_up = self._work > MOST_WORK
+            if self.gave_up:
+                return frozenset()
+            self._places += len(found)
+            if len(self._kept) >= _MOST_KEPT or self._places > _MOST_PLACES:
                 self._kept.clear()
+                self._places = len(found)
             self._kept[key] = found
         return found
 

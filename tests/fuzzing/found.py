@@ -157,4 +157,25 @@ FOUND: Tuple[Found, ...] = (
         "members, under names in extended headers, of tar before POSIX, behind others in a member.",
         "ckpttool/formats/torch/test_tar_judging.py::test_a_call_in_a_refused_archive_is_told",
     ),
+    Found(
+        "receipt",
+        "A shape of a hundred thousand large sizes in a receipt was multiplied out, for seconds.",
+        "ckpttool/comparison/test_opening.py::test_a_bad_receipt_is_malformed",
+    ),
+    Found(
+        "configuration",
+        "A number of more digits than Python converts ended a run with Python's own error.",
+        "ckpttool/cli/test_configuration.py::test_what_is_wrong_is_said",
+    ),
+    Found(
+        "configuration",
+        "A pattern with several wildcards took hours on a name on which it nearly fits.",
+        "ckpttool/findings/test_globs.py::test_wildcards_do_not_multiply",
+    ),
+    Found(
+        "model-config",
+        "Expressions for names of modules took seconds and hundreds of megabytes on odd names.",
+        "ckpttool/quantization/test_expressions.py::"
+        "test_expressions_that_take_too_long_are_given_up_and_said_to_be_unread",
+    ),
 )

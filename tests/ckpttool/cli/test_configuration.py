@@ -67,6 +67,9 @@ def test_a_configuration_without_a_checkpoint_has_none(tmp_path: Path) -> None:
         pytest.param("checkpoint = 5", "a string that is not empty", id="a number"),
         pytest.param('checkpoint = ""', "a string that is not empty", id="an empty path"),
         pytest.param("checkpoint = ", "not valid TOML", id="no TOML"),
+        pytest.param(
+            "checkpoint = " + "9" * 5_000, "not valid TOML", id="a number of 5,000 digits"
+        ),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, text: str, told: str) -> None:

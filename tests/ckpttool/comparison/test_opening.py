@@ -77,6 +77,13 @@ BAD: dict[str, tuple[dict[str, object], str]] = {
     "no name": ({"tensors": [entry(name=1)]}, "FIL501"),
     "no such dtype": ({"tensors": [entry(dtype="float31")]}, "FIL501"),
     "a negative size": ({"tensors": [entry(shape=[-1])]}, "FIL501"),
+    "more elements than 64 bits count": ({"tensors": [entry(shape=[2**40, 2**40])]}, "FIL501"),
+    "that many beside a zero": ({"tensors": [entry(shape=[0, 2**63])]}, "FIL501"),
+    "more axes than torch has": ({"tensors": [entry(shape=[1] * 65)]}, "FIL501"),
+    "more tied names than the limit": (
+        {"tensors": [entry()], "tied": {str(number): "w" for number in range(100_001)}},
+        "FIL005",
+    ),
     "a size that is true": ({"tensors": [entry(shape=[True])]}, "FIL501"),
     "a short digest": ({"tensors": [entry(sha256="0")]}, "FIL501"),
     "a tensor twice": ({"tensors": [entry(), entry()]}, "INT008"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ckpttool.findings.names import compress, summarise
@@ -70,23 +70,27 @@ def test_another_name_is_not(pattern: str, name: str) -> None:
 WORDS = st.text("ab01.{}[]*?\\-,^\x1b", min_size=1, max_size=12)
 
 
+@settings(deadline=None)
 @given(st.lists(WORDS, min_size=1, max_size=6))
 def test_what_is_printed_stands_for_the_names_that_it_was_printed_of(names: list[str]) -> None:
     whole = printable(summarise(names, most=99), 2000)
     assert all(matches(whole, name) for name in names)
 
 
+@settings(deadline=None)
 @given(WORDS, st.lists(st.text("ab01.", min_size=1, max_size=5), max_size=4))
 def test_a_group_stands_for_no_other_name(name: str, names: list[str]) -> None:
     if name not in names:
         assert not any(matches(group, name) for group in compress(names))
 
 
+@settings(deadline=None)
 @given(st.text("ab*?.", max_size=8), st.text("ab.", max_size=8))
 def test_globs_are_those_of_shells(pattern: str, name: str) -> None:
     assert matches(pattern, name) == fnmatchcase(name, pattern)
 
 
+@settings(deadline=None)
 @given(WORDS, WORDS)
 def test_what_is_made_for_many_names_matches_the_same(pattern: str, name: str) -> None:
     assert matcher(pattern)(name) == matches(pattern, name)

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from ckpttool.quantization.choosing_modules import Patterns
 from ckpttool.quantization.expressions import any_of
 
 EXPRESSIONS = [
@@ -84,3 +85,15 @@ def test_what_cannot_be_matched_is_told(expression: str) -> None:
 @pytest.mark.parametrize("expression", ["(a*)*b", "(a+a+)+b", "(.*)(.*)(.*)(.*)=b"])
 def test_one_that_takes_python_for_ever_takes_one_pass(expression: str) -> None:
     assert any_of([expression])[0].ends("a" * 5000) == ()
+
+
+def test_expressions_that_take_too_long_are_given_up_and_said_to_be_unread() -> None:
+    odd = [chr(0x4E00 + number) for number in range(3_000)]
+    many = Patterns(starts=[".*" * 8_000])
+    few = Patterns(starts=[".*" * 8 + "x"])
+    assert not few.match("".join(odd))
+    assert not few.unread
+    for _ in range(3):  # as few characters of a name as that
+        many.match("".join(odd))
+    assert many.unread == ("expressions that take too long",)
+    assert not many.match("a")

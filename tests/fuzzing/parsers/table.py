@@ -6,12 +6,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Mapping
 
 from tests.fuzzing.parsers import (
+    configuration,
     header,
     index,
     legacy,
     lock,
     metadata,
+    model_config,
     pickle_stream,
+    receipt,
     tar_archive,
     zip_archive,
 )
@@ -23,6 +26,9 @@ _ALL: tuple[Parser, ...] = (
     header,
     index,
     lock,
+    receipt,
+    configuration,
+    model_config,
     pickle_stream,
     legacy,
     metadata,
