@@ -19,9 +19,13 @@ from ckpttool.files.temporary import Growing, is_still, remove, repeated, tempor
 from ckpttool.findings import rules
 from ckpttool.findings.errors import OutputError
 
-# Errors of file systems without hard links (FAT, some network ones), or with no more of them.
+# Errors of file systems without hard links (FAT, some network ones, shared folders of phones and
+# virtual machines), or with no more of them, or where those of other users' files are forbidden.
 _NO_LINKS = frozenset(
-    {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.EXDEV}
+    {
+        *(errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP),
+        *(errno.EMLINK, errno.EXDEV),
+    }
 )
 
 
@@ -63,10 +67,15 @@ class Naming:
         # Recorded before it is done: a signal may come between. Undoing skips what is not there.
         self._named.append(one)
         try:
-            if self._force and _keep(one):
-                _replace(one)
+            if not self._force or not _keep(one):
+                try:
+                    _claim(file, self._force)
+                except FileExistsError:  # with force, what has just appeared there is replaced
+                    if not self._force or not _keep(one):
+                        raise
+                    _replace(one)
             else:
-                _claim(file, self._force)
+                _replace(one)
         except FileExistsError as error:
             raise exists(file.path) from error
         except OSError as error:
@@ -115,18 +124,24 @@ def _keep(one: _Named) -> bool:
     """Give the file at the name a second one; return ``False`` if there is none."""
     path = one.file.path
     try:
-        # unlike a rename, without a moment in which nothing is at path
-        repeated(os.link, path, one.old)
+        _keep_as(path, one.old)
     except FileNotFoundError:
         return False
-    except OSError as error:
-        # the answer of a server may be lost, and the second try finds that it was done
-        if not _are_same(path, one.old):
-            if error.errno not in _NO_LINKS:
-                raise
-            repeated(os.replace, path, one.old)
     one.has_old = True
     return True
+
+
+def _keep_as(path: str, old: str) -> None:
+    try:
+        # unlike a rename, without a moment in which nothing is at path
+        repeated(os.link, path, old)
+    except OSError as error:
+        # the answer of a server may be lost, and the second try finds that it was done
+        if _are_same(path, old):
+            return
+        if error.errno not in _NO_LINKS:
+            raise
+        repeated(os.replace, path, old)
 
 
 def _replace(one: _Named) -> None:

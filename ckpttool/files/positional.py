@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import Iterable
+from typing import Callable, Iterable
 
 from ckpttool.files.sources import SEEK_LOCK, read_some
 from ckpttool.findings import rules
 from ckpttool.findings.errors import OutputError
 
-# Errors by which posix_fallocate says that this file system cannot allocate blocks in advance.
+# Errors by which a file system says that it cannot allocate blocks in advance, or set a size.
 _NOT_THIS_WAY = frozenset(
     getattr(errno, name, -1)
     for name in ("EXDEV", "ENOSYS", "EINVAL", "EOPNOTSUPP", "ENOTSUP", "EPERM", "EBADF", "ETXTBSY")
@@ -26,7 +26,14 @@ _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 _PLACE = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS}
 )
+_ELSEWHERE = (
+    "This file system lacks what it takes to write safely. Write to a local disk, and copy the "
+    "result there."
+)
 _FIXES = {
+    errno.ENOSYS: _ELSEWHERE,
+    errno.EOPNOTSUPP: _ELSEWHERE,
+    errno.ENOTSUP: _ELSEWHERE,
     errno.ENAMETOOLONG: "Choose a shorter name.",
     errno.EFBIG: "Write to a place where larger files are allowed, or raise the limit (ulimit -f).",
 }
@@ -40,17 +47,18 @@ def reserve(fd: int, nbytes: int) -> None:
     Raises:
         OutputError: no room, a limit on the size of files, or another error of the system.
     """
+    if nbytes and hasattr(os, "posix_fallocate"):  # which refuses a length of 0
+        _if_possible(os.posix_fallocate, fd, 0, nbytes)
+    # Where neither is possible, what is written makes the file as long as it gets.
+    _if_possible(os.ftruncate, fd, nbytes)
+
+
+def _if_possible(call: Callable[..., None], *arguments: int) -> None:
     try:
-        if nbytes and hasattr(os, "posix_fallocate"):
-            try:
-                os.posix_fallocate(fd, 0, nbytes)
-            except OSError as error:
-                if error.errno not in _NOT_THIS_WAY:
-                    raise
-        # sets the size where nothing was allocated; posix_fallocate refuses a length of 0
-        os.ftruncate(fd, nbytes)
+        call(*arguments)
     except OSError as error:
-        raise unwritable(error) from error
+        if error.errno not in _NOT_THIS_WAY:
+            raise unwritable(error) from error
 
 
 def write_at(fd: int, data: memoryview, offset: int) -> None:

@@ -75,7 +75,8 @@ def _take(folder: str, held: ExitStack) -> bool:
         return True
     turn = _Turn(os.path.join(folder, NAME))  # noqa: PTH118
     with ExitStack() as own:
-        own.callback(turn.end)
+        for _ in range(3):  # a signal may break one off, and an impatient second the next
+            own.callback(turn.end)
         if not turn.begin():
             return False
         held.callback(own.pop_all().close)
@@ -105,10 +106,10 @@ class _Turn:
         return self._is_ours
 
     def end(self) -> None:
-        """Remove the file, if it is ours."""
+        """Remove the file if it is ours; a second call goes on where a signal broke one off."""
         if self._fd >= 0:
             # It is closed last: whoever gets the lock then sees that its file has no name any more.
             if self._is_ours or (lock(self._fd) and is_still(self._fd, self._path)):
                 remove(self._path)
-            fd, self._fd = self._fd, -1
-            release(fd)
+            release(self._fd)
+            self._fd = -1

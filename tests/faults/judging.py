@@ -66,6 +66,9 @@ class Bench:
         self.counts = injector.counts
         self.new = content(self.folder)
         assert self.new != self.old
+        self.write()
+        #: What is there after a second run; a receipt says then that it replaced the first one's.
+        self.twice = content(self.folder)
 
     def reset(self) -> None:
         """Put back what stood there before."""
@@ -97,16 +100,13 @@ class Bench:
 
     def _wrong(self, call: str, fault: Fault, told: str | None) -> Iterator[str]:
         found = content(self.folder)
-        hidden = [name for name in found if name.startswith(".")]
+        hidden = hidden_in(found)
         if hidden and not _may_leave(call, fault):
             yield f"temporary files are left: {', '.join(hidden)}"
         if hidden:
             clean(str(self.folder))  # as the next run does
             found = content(self.folder)
-        remains = set(found) - set(self.new)  # of an earlier result; a report names them
-        if all(found[name] == self.old.get(name) for name in remains) and self.new == {
-            name: data for name, data in found.items() if name not in remains
-        }:
+        if is_new(found, self.old, self.new):
             if told is not None and not _may_be_told(call, fault):
                 yield f"all is written, and told is {told}"
         elif found != self.old:
@@ -122,6 +122,19 @@ class Bench:
 def content(folder: Path) -> Content:
     """Return all files of a folder, by their names."""
     return {one.name: one.read_bytes() for one in sorted(folder.iterdir())}
+
+
+def hidden_in(found: Content) -> List[str]:
+    """Return the hidden names."""
+    return [name for name in found if name.startswith(".")]
+
+
+def is_new(found: Content, old: Content, new: Content) -> bool:
+    """Whether all that is new is there; what remains of an earlier result, a report names."""
+    remains = set(found) - set(new)
+    return all(found[name] == old.get(name) for name in remains) and new == {
+        name: data for name, data in found.items() if name not in remains
+    }
 
 
 def _may_leave(call: str, fault: Fault) -> bool:

@@ -169,3 +169,13 @@ WRITERS = [
     Writer("index", an_index_to_write, _telling(_indexing)),
     Writer("reports, one replaced", a_file("r.html"), _telling(_reporting)),
 ]
+
+
+def _sampling(_: Path, folder: Path) -> None:
+    from ckpttool.models.sample import write_sample
+
+    write_sample(str(folder / "m.pth"), "mae_vit_demo_patch8", full=False, seed=0, force=True)
+
+
+#: Apart from the others, since it takes longer: torch writes it.
+SAMPLE = Writer("sample, replaced", a_file("m.pth"), _telling(_sampling))
