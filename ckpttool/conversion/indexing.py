@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Mapping, NamedTuple, Sequence
 
 from ckpttool.conversion.documents import index_text
-from ckpttool.files.publishing import head_at, is_there, write_files
+from ckpttool.files.publishing import clean_beside, head_at, is_there, write_files
 from ckpttool.files.sources import FileSource, read_bytes
 from ckpttool.files.suffixes import INDEX, SAFETENSORS, TORCH, is_called_index, shard_name
 from ckpttool.files.temporary import repeated
@@ -84,6 +84,7 @@ def write_index(
         tensors, places = _opened(folder, names, opened)
     size = sum(info.nbytes for info in tensors.values())
     result = WrittenIndex(path, tuple(names), len(tensors), size)
+    result = result._replace(cleaned=clean_beside(path))
     before, kept = _before(path)
     if before:
         result = _changes(result, before, places)
@@ -98,7 +99,8 @@ def write_index(
             fix="Pass --force to replace it, or name another file with -o.",
         )
     content = index_text(places, (size, sum(info.numel for info in tensors.values())), kept)
-    return result._replace(cleaned=write_files({path: content}, sync=True))
+    write_files({path: content}, sync=True)
+    return result
 
 
 def _shards_of(paths: Sequence[str]) -> tuple[str, list[str]]:

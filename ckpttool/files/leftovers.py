@@ -12,7 +12,7 @@ import os
 from typing import List, NamedTuple
 
 from ckpttool.files.sources import release
-from ckpttool.files.temporary import HiddenName, lock_now, parsed_name, remove
+from ckpttool.files.temporary import HiddenName, has_locks, lock_now, parsed_name, remove
 from ckpttool.files.turns import turn_now
 
 
@@ -54,7 +54,7 @@ def clean(folder: str) -> list[str]:
     If a run was killed while it named a set of files, the old set is restored. Nothing is done
     while another run names its files there.
     """
-    if not _hidden(folder):
+    if not has_locks() or not _hidden(folder):
         return []
     with turn_now(folder) as ours:
         if not ours:

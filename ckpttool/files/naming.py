@@ -67,14 +67,15 @@ class Naming:
         # Recorded before it is done: a signal may come between. Undoing skips what is not there.
         self._named.append(one)
         try:
-            if not self._force or not _keep(one):
+            stands = self._force and _keep(one)
+            if not stands:
                 try:
                     _claim(file, self._force)
                 except FileExistsError:  # with force, what has just appeared there is replaced
-                    if not self._force or not _keep(one):
+                    stands = self._force and _keep(one)
+                    if not stands:
                         raise
-                    _replace(one)
-            else:
+            if stands:
                 _replace(one)
         except FileExistsError as error:
             raise exists(file.path) from error

@@ -40,6 +40,13 @@ def try_files(*paths: str) -> tuple[str, ...]:
     return _write(dict.fromkeys(paths, b""), sync=False, publish=False)
 
 
+def clean_beside(path: str) -> tuple[str, ...]:
+    """Clean up what killed runs left beside a file, which may then need no writing."""
+    with Destination() as place:
+        place.clean((path,))
+    return tuple(place.cleaned)
+
+
 def head_at(path: str, most: int) -> bytes | None:
     """Return the first bytes of what a file may replace; ``None`` if nothing is there.
 

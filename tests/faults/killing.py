@@ -39,7 +39,7 @@ def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def kill_at_call(bench: Bench, calls: int) -> Killed:
+def kill_at_call(bench: Bench, calls: int, cleans: bool) -> Killed:
     """Kill a run just before its next call, once it has made some."""
 
     def write() -> None:
@@ -48,10 +48,10 @@ def kill_at_call(bench: Bench, calls: int) -> Killed:
 
     bench.reset()
     _fork(write)
-    return judged(bench, calls)
+    return judged(bench, calls, cleans)
 
 
-def kill_after(bench: Bench, seconds: float) -> Killed:
+def kill_after(bench: Bench, seconds: float, cleans: bool) -> Killed:
     """Kill a run after a time, wherever it is."""
 
     def write() -> None:
@@ -63,7 +63,7 @@ def kill_after(bench: Bench, seconds: float) -> Killed:
 
     bench.reset()
     _fork(write)
-    return judged(bench, seconds)
+    return judged(bench, seconds, cleans)
 
 
 def _fork(write: Callable[[], None]) -> None:
@@ -76,12 +76,16 @@ def _fork(write: Callable[[], None]) -> None:
     os.waitpid(child, 0)
 
 
-def judged(bench: Bench, moment: float) -> Killed:
-    """Judge what is in the folder, what cleaning up makes of it, and what the next run does."""
+def judged(bench: Bench, moment: float, cleans: bool) -> Killed:
+    """Judge what is in the folder, and what the next run does.
+
+    With ``cleans``, what cleaning up makes of it is looked at before; else the next run has to do
+    that by itself.
+    """
     left = content(bench.folder)
     wrong = list(_partial(bench, left))
     state = "not looked at"
-    if int(moment) % 2:  # every other time the next run has to clean up by itself
+    if cleans:
         clean(str(bench.folder))
         cleaned = content(bench.folder)
         state = "new" if is_new(cleaned, bench.old, bench.new) else "old"
@@ -116,8 +120,9 @@ def main(root: str, name: str, moments: str) -> None:
     (writer,) = (one for one in WRITERS if one.name == name)
     bench = Bench(Path(root), writer)
     calls = sum(bench.counts.values())
-    killed = [kill_at_call(bench, number) for number in spread(calls, int(moments))]
-    killed += [kill_after(bench, 0.002 * number) for number in range(1, 6)]
+    numbers = spread(calls, int(moments))
+    killed = [kill_at_call(bench, one, bool(turn % 2)) for turn, one in enumerate(numbers)]
+    killed += [kill_after(bench, 0.002 * turn, bool(turn % 2)) for turn in range(1, 6)]
     sys.stdout.write(json.dumps([one._asdict() for one in killed]))
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, List
+from typing import TYPE_CHECKING, Dict, List
 
 import pytest
 
-from ckpttool.files import leftovers
+from ckpttool.files import leftovers, temporary
 from ckpttool.files.leftovers import clean
 from ckpttool.files.temporary import new_id, temporary_path
 
@@ -75,3 +75,64 @@ def test_a_name_that_is_gone_when_it_is_looked_at_is_none(
     monkeypatch.setattr(leftovers, "_hidden", lambda _: listed)
     clean(str(tmp_path))
     assert names(tmp_path) == []
+
+
+def found(folder: Path) -> Dict[str, bytes]:
+    return {one.name: one.read_bytes() for one in sorted(folder.iterdir())}
+
+
+def test_a_run_that_had_named_all_is_finished(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        path = tmp_path / name
+        path.write_bytes(b"new")
+        os.link(path, hidden(path, "tmp"))
+        hidden(path, "old").write_bytes(b"old")
+    assert len(clean(str(tmp_path))) == 4
+    assert found(tmp_path) == {"a": b"new", "b": b"new"}
+
+
+def test_a_name_that_was_kept_and_not_yet_replaced_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    os.link(path, hidden(path, "old"))
+    hidden(path, "tmp").write_bytes(b"new")
+    os.link(hidden(path, "tmp"), hidden(path, "new"))
+    clean(str(tmp_path))
+    assert found(tmp_path) == {"a": b"old"}
+
+
+def test_what_somebody_wrote_since_stays(tmp_path: Path) -> None:
+    a, b = tmp_path / "a", tmp_path / "b"
+    a.write_bytes(b"of somebody else")
+    hidden(a, "old").write_bytes(b"old")
+    for path in (a, b):
+        hidden(path, "tmp").write_bytes(b"new")
+    clean(str(tmp_path))
+    assert found(tmp_path) == {"a": b"of somebody else"}
+
+
+def test_what_another_user_left_takes_no_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder for all, anybody can make files of such names."""
+    path = tmp_path / "a"
+    path.write_bytes(b"mine")
+    hidden(path, "old").write_bytes(b"of somebody who wants it at this name")
+    hidden(tmp_path / "b", "tmp").write_bytes(b"")
+    before, user = found(tmp_path), os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: user + 1)
+    assert clean(str(tmp_path)) == []
+    assert found(tmp_path) == before
+    hidden(path, "old").unlink()  # nothing but a temporary file
+    assert len(clean(str(tmp_path))) == 1
+    assert found(tmp_path) == {"a": b"mine"}
+
+
+def test_without_locks_nothing_is_a_leftover(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden(tmp_path / "a", "tmp").touch()
+    monkeypatch.setattr(temporary, "_locks", None)
+    assert clean(str(tmp_path)) == []
+    monkeypatch.undo()
+    assert len(clean(str(tmp_path))) == 1
