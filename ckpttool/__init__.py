@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from ckpttool._version import __version__
 
+# not that of typing, which `python -m ckpttool` would look for in the working folder at this point
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ckpttool.against.verify import verify
     from ckpttool.comparison.diff import diff

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
-import gc
 import os
-import signal
 import sys
-from contextlib import suppress
-from typing import TYPE_CHECKING, NoReturn
 
-from ckpttool.files.collecting import the_process_is_ours
-from ckpttool.findings.breakdowns import breakdown
+
+def _forget_the_working_folder() -> None:
+    """Look for no module in the working folder, as ``python -m`` does before all others.
+
+    A download may have a numpy.py. The folder of this project is none, and has packages of it.
+    """
+    try:
+        here = os.getcwd()  # noqa: PTH109 (nothing more is imported than must be)
+    except OSError:  # it was removed
+        return
+    project = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120
+    # with -P or PYTHONSAFEPATH, Python has not put it there
+    added = sys.path[:1] in ([""], [here]) and not getattr(sys.flags, "safe_path", False)
+    if added and os.path.realpath(here) != project:
+        del sys.path[0]
+
+
+if __name__ == "__main__":
+    _forget_the_working_folder()
+
+import gc  # noqa: E402
+import signal  # noqa: E402
+from contextlib import suppress  # noqa: E402
+from typing import TYPE_CHECKING, NoReturn  # noqa: E402
+
+from ckpttool.files.collecting import the_process_is_ours  # noqa: E402
+from ckpttool.findings.breakdowns import breakdown  # noqa: E402
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -16,6 +16,7 @@ from typing import Any, Dict, List, NamedTuple, Sequence, Set, Tuple
 
 from tests.builders.processes import PATIENCE
 from tests.builders.repository import ROOT
+from tests.nothing_runs.watching import TURN
 
 #: Runs the command line as its script does, and writes what was seen when the process leaves.
 _PROGRAM = """
@@ -187,5 +188,6 @@ def _is_of(path: str, writes: Sequence[str]) -> bool:
     folder, name = os.path.split(os.path.realpath(path))
     names = [os.path.split(os.path.realpath(one)) for one in writes]
     return path.isdigit() or any(
-        folder == at and (name == one or name.startswith(f".{one}.ckpttool-")) for at, one in names
+        folder == at and (name in (one, TURN) or name.startswith(f".{one}.ckpttool-"))
+        for at, one in names
     )

@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import List
 
@@ -137,6 +141,29 @@ def test_modules_in_the_working_folder_are_not_imported(files: List[Watched]) ->
     (place,) = (Path(one.path) for one in files if one.kind == "folder: with modules beside")
     seen = of_process("inspect", str(place / "model.safetensors"), place)
     assert seen.modules
+    assert not (place / "ran").exists()
+
+
+#: What Python itself, or the command -m, would look for before a line of this project runs.
+_BEFORE = ("ckpttool.py",)
+
+
+def test_nor_are_they_with_python_m(files: List[Watched], tmp_path: Path) -> None:
+    (place,) = (Path(one.path) for one in files if one.kind == "folder: with modules beside")
+    shutil.copytree(place, tmp_path / "in", ignore=shutil.ignore_patterns(*_BEFORE))
+    # of the standard library too: what is imported only after the command has begun
+    for name in ("typing", "re", "gc", "signal", "unicodedata", "difflib"):
+        (tmp_path / "in" / f"{name}.py").write_text("raise SystemExit('imported')")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "ckpttool", "inspect", "model.safetensors"],
+        cwd=tmp_path / "in",
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "model.safetensors" in done.stdout
     assert not (place / "ran").exists()
 
 

@@ -40,7 +40,9 @@ LATE = (
 ).split()
 # What functions in C ask for: dates the time, and numpy parts of itself.
 _BY_C = re.compile(r"time|numpy(?:\._?core)?(?:\.[a-z_]+)?")
-_TEMPORARY = re.compile(r"\.(?P<name>.+)\.ckpttool-[0-9a-f]{16}\.(?:tmp|old)", re.DOTALL)
+#: The file by which runs take turns in a folder: of a run that may write there.
+TURN = ".naming.ckpttool-0000000000000000.tmp"
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.ckpttool-[0-9a-f]{16}\.(?:tmp|old|new)", re.DOTALL)
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -135,7 +137,9 @@ class Watch:
         temporary = _TEMPORARY.fullmatch(name)
         final = os.path.join(folder, temporary["name"] if temporary else name)  # noqa: PTH118
         return any(
-            final == one or (one.endswith(os.sep) and folder + os.sep == one)
+            final == one
+            or (one.endswith(os.sep) and folder + os.sep == one)
+            or (name == TURN and folder == os.path.dirname(one))  # noqa: PTH120
             for one in self._writable
         )
 
