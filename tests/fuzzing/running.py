@@ -14,6 +14,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Sequence
 
+import torch
+
 from ckpttool.findings.errors import CkpttoolError
 from tests.fuzzing.budget import Budget
 from tests.fuzzing.inputs import SEED, numbered
@@ -60,6 +62,7 @@ def run_in_processes(
     parser: Parser, numbers: range, *, seed: int = SEED, processes: int = 1
 ) -> Tally:
     """Do the same in several processes, each with every n-th number."""
+    torch.set_num_threads(1)  # its threads would not be there in a process that is forked
     warm(parser)  # what is imported and built once is shared
     shares = [numbers[n::processes] for n in range(processes)]
     workers = [_Worker(parser, share, seed) for share in shares if share]
