@@ -35,6 +35,7 @@ _KINDS = {
 # Mode, owner, group, time, and the two numbers of a device: tarfile takes a header in which one of
 # them is none for the end of the archive.
 _NUMBERS = ((100, 108), (108, 116), (116, 124), (136, 148), (329, 337), (337, 345))
+_HIGH = bytes(range(128, 256))  # bytes that are negative where bytes have a sign
 
 
 class TarMember(NamedTuple):
@@ -55,8 +56,9 @@ def has_checksum(block: bytes) -> bool:
         return False
     field = block[148:156]
     others = block[:148] + b" " * 8 + block[156:]
+    total = sum(others)
     # old writers summed signed bytes
-    sums = (sum(others), sum(byte - 256 * (byte > 127) for byte in others))
+    sums = (total, total - 256 * (len(others) - len(others.translate(None, _HIGH))))
     # GNU's base-256 numbers, positive and negative, which tarfile reads in every field
     if field[0] in (0o200, 0o377):
         return int.from_bytes(field[1:], "big") - (256**7 if field[0] == 0o377 else 0) in sums

@@ -78,10 +78,17 @@ def seeds() -> Sequence[bytes]:
 
 
 def _program() -> bytes:
-    """A program whose numbers are spelled as TorchScript's reader wants them."""
+    """A program as torch.jit.save writes it: the code deflated, numbers of fixed sizes."""
     tensor = p.tensor().replace(p.integer(4), b"K\x04")
     state = ((p.text("training"), b"\x89"), (p.text("w"), tensor), (p.text("b"), tensor))
-    return scripts.program(p.dict_of(*state), _CODE)
+    stored = scripts.program(p.dict_of(*state), _CODE)
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, data in _members(stored):
+            info = zipfile.ZipInfo(f"archive/{name.decode()}")
+            packed = zipfile.ZIP_DEFLATED if name.startswith(b"code/") else zipfile.ZIP_STORED
+            archive.writestr(info, data, packed)
+    return stream.getvalue()
 
 
 def _saved() -> bytes:
@@ -114,6 +121,10 @@ def _donors() -> Sequence[Tuple[bytes, bytes]]:
         *dict.fromkeys(found),
         *[(b"data.pkl", _ATTACK)] * 4,
         *[(name, data) for name in (b"constants.pkl", b"x.pkl") for data in (*pickled, _ATTACK)],
+        *[
+            (b"code/__torch__/mine.py", code)
+            for code in (b"", _CODE * 2, _CODE.replace(b"M", b"N"))
+        ],
         *[(b"code/a.py", _CODE), (b"data/1", bytes(16)), (b"data/00", bytes(16))],
         *[(name, b"1") for name in (b".format_version", b".storage_alignment", b".data/version")],
         *[(b"attributes.pkl", _ATTACK), (b"data/0", _ATTACK), (b"a.npy", b"x"), (b"v.onnx", b"")],
@@ -293,7 +304,7 @@ def _as_program(content: bytes, said: Read) -> str:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program = torch.jit.load(io.BytesIO(content), map_location="cpu")  # type: ignore[no-untyped-call]
-    except RuntimeError:  # a compiler refuses for many reasons
+    except (RuntimeError, IndexError, UnicodeDecodeError):  # a compiler, for many reasons
         return "no program to torch"
     theirs = program.state_dict()
     return _held(said, {name: _content(one) for name, one in theirs.items()})
