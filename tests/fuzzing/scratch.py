@@ -15,12 +15,13 @@ _MEMORY = "/dev/shm"
 
 def folder(name: str) -> Path:
     """Return the folder of this process by this name, empty when it is first asked for."""
-    return _made(name, os.getpid())
+    return shared(f"{name}-{os.getpid()}")
 
 
 @lru_cache(maxsize=None)
-def _made(name: str, process: int) -> Path:
-    made = _root() / f"{name}-{process}"
+def shared(name: str) -> Path:
+    """Return the folder by this name that forked processes share, if it was asked for before."""
+    made = _root() / name
     made.mkdir()
     return made
 

@@ -248,6 +248,8 @@ def compare(content: bytes, said: object | CkpttoolError) -> str:
         raise ViolationError(f"the library reads it, refused here: {said}")
     if said is None:
         return "too large to compare"
+    if _has_a_name_twice(content):
+        raise ViolationError("a name is listed twice, of which other readers take either")
     assert isinstance(said, dict)
     return held_to(said, theirs)
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 NAME = "lock"
 
-_MODEL, _OTHER, _LOCK = "model.safetensors", "other weights.safetensors", "ckpttool.lock"
+_MODEL, _OTHER = "model.safetensors", "other weights.safetensors"
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[^ "]+')
 
 # Of a tensor: dtype, shape, SHA-256.
@@ -63,10 +63,13 @@ class _Said(NamedTuple):
     entries: Dict[str, str | None]
 
 
-@lru_cache(maxsize=None)
-def _locked(_: int) -> _Locked:
-    """Write the files, and verify and lock them once: a lock that changes asks for no more."""
-    folder = scratch.folder(NAME)
+@lru_cache(maxsize=1)
+def _locked() -> _Locked:
+    """Write the files, and verify and lock them once: a lock that changes asks for no more.
+
+    Forked processes have all this from the first one: torch cannot run a model in them.
+    """
+    folder = scratch.shared(NAME)
     save_file(checkpoints.state(), folder / _MODEL)
     torch.manual_seed(0)
     save_file(
@@ -89,7 +92,7 @@ def _locked(_: int) -> _Locked:
             with verified(path, own) as (_report, found):
                 assert found is not None
                 evidence[name] = found
-            entry = lock_file(path, str(folder / _LOCK), own, lambda _: True).locked
+            entry = lock_file(path, str(folder / "ckpttool.lock"), own, lambda _: True).locked
             assert entry is not None
             entries.append(entry)
             truth[name] = _truth((folder / name).read_bytes())
@@ -108,7 +111,7 @@ def _truth(content: bytes) -> _Truth:
 @lru_cache(maxsize=None)
 def seeds() -> Sequence[bytes]:
     """Return the lock of both files and of each, and as systems check them out."""
-    model, other = _locked(os.getpid()).entries
+    model, other = _locked().entries
     plain = model._replace(forward=None)
     texts = [render(some) for some in ((other,), (plain, other), (model,), (other, model))]
     return (*(text.encode() for text in texts), texts[0].replace("\n", "\r\n").encode())
@@ -160,9 +163,9 @@ def _fingerprint(tensors: _Truth) -> str:
 
 def read(content: bytes) -> object:
     """Read the lock, and hold both files against it as one run does."""
-    known = _locked(os.getpid())
-    folder = scratch.folder(NAME)
-    path = folder / _LOCK
+    known = _locked()
+    folder = scratch.shared(NAME)
+    path = folder / f"{os.getpid()}.lock"  # beside the files, whose names are relative to it
     path.write_bytes(content)
     lock = read_lock(path)
     findings, entries, reports = {}, {}, []
@@ -184,7 +187,7 @@ def compare(content: bytes, said: object | CkpttoolError) -> str:
         return "refused"
     assert isinstance(said, _Said)
     entries = _entries(content.decode("ascii"))
-    known = _locked(os.getpid())
+    known = _locked()
     passing = [name for name, findings in said.findings.items() if not findings]
     for name in passing:
         entry = entries.get(said.entries[name] or "")
