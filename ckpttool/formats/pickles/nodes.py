@@ -189,11 +189,16 @@ def children(node: Node) -> Iterator[Node]:
 def near(roots: Iterable[Node], limit: int) -> Iterator[Node]:
     """Iterate over some of the nodes below ``roots``, the nearest first.
 
-    Breadth first and bounded, since a million entries may share one large argument.
+    Breadth first and bounded, since a million entries may share one large argument. What is below
+    one that was met before is not gone through again: a list may hold itself.
     """
     waiting = list(islice(roots, limit))
+    seen: set[int] = set()
     for place in range(limit):
         if place == len(waiting):
             return
-        yield waiting[place]
-        waiting.extend(islice(children(waiting[place]), limit - len(waiting)))
+        node = waiting[place]
+        yield node
+        if type(node) not in SCALARS and id(node) not in seen:
+            seen.add(id(node))
+            waiting.extend(islice(children(node), limit - len(waiting)))

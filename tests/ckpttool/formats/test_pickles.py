@@ -14,7 +14,7 @@ from ckpttool.formats import pickles
 from ckpttool.formats.objects.plain import tensor_bytes
 from ckpttool.formats.pickles import interpreter, stack
 from ckpttool.formats.pickles.calls import LONGEST_NAME
-from ckpttool.formats.pickles.nodes import Call, Dict, Global, PersistentId, Set
+from ckpttool.formats.pickles.nodes import Call, Dict, Global, PersistentId, Set, near
 from tests.builders import pickles as p
 
 
@@ -295,6 +295,11 @@ def test_many_nestings_and_a_billion_laughs_are_small_and_walked_once() -> None:
 def test_a_cycle_is_walked_once() -> None:
     root = pickles.parse(b"]q\x00h\x00a.").root
     assert tensor_bytes([root]) == [0]
+
+
+def test_what_holds_itself_is_looked_at_once() -> None:
+    for data in (b"]q\x00h\x00a.", b"]q\x00(h\x00h\x00t)\x86a."):
+        assert len(list(near([pickles.parse(data).root], 1_000))) < 10
 
 
 def test_keys_are_looked_at_and_never_hashed() -> None:

@@ -216,17 +216,18 @@ def under(value: Any, name: str) -> Iterator[Any]:
             yield from under(inner, name[len(key) + 1 :])
 
 
-def _items(value: Any) -> List[Tuple[str, Any]]:
+def _items(value: Any, deep: int = 5) -> List[Tuple[str, Any]]:
+    """Return what is directly in a value; a state may be an object that has one in turn."""
     if isinstance(value, Mapping):
         return [(str(key), inner) for key, inner in value.items() if not isinstance(key, Result)]
     if isinstance(value, (list, tuple)):
         return [(str(place), inner) for place, inner in enumerate(value)]
-    if not isinstance(value, Result):
+    if not isinstance(value, Result) or not deep:
         return []
     found: List[Tuple[str, Any]] = []
     for state in value.states:
-        for key, inner in _items(state):
-            found += [(key, inner), *(_items(inner) if key in _OF_MODULES else ())]
+        for key, inner in _items(state, deep - 1):
+            found += [(key, inner), *(_items(inner, deep - 1) if key in _OF_MODULES else ())]
     for part in value.args:
         if isinstance(part, tuple) and all(isinstance(one, (tuple, list)) for one in part):
             found += [(str(one[0]), one[1]) for one in part if len(one) == 2]
