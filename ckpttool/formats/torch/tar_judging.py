@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING
 from ckpttool.findings.errors import CkpttoolError
 from ckpttool.formats.archives import tar_loose
 from ckpttool.formats.objects.storages import storage_width
+from ckpttool.formats.pickles.nodes import pair_of
 
 if TYPE_CHECKING:
     from ckpttool.files.sources import ByteSource
@@ -90,6 +91,8 @@ class _Stream:
 
 def _width(node: Node) -> int | None:
     """Return the bytes of an element of a storage; ``None`` if it is no class of storages."""
+    if pair_of(node) == ("torch", "Storage"):  # torch's name for that of its default type
+        return 4
     try:
         return storage_width(node)[1]
     except CkpttoolError:

@@ -64,6 +64,9 @@ REFUSED = {
     "behind a storage of a type that is not read": with_storages(
         COUNT + described("QInt32Storage", 1, bytes(4)) + ATTACK
     ),
+    "behind a storage of the default type": with_storages(
+        COUNT + described("Storage", 1, bytes(4)) + ATTACK
+    ),
     "behind bytes": with_storages(
         COUNT + described("UntypedStorage", 3, bytes(3)) + ATTACK
     ),
