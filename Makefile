@@ -10,7 +10,7 @@ IMAGES := --image data/chelsea.png --image data/astronaut.png
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test coverage browser nightly fuzz check format docs site bench clean
+.PHONY: help venv demo test coverage browser nightly fuzz faults check format docs site bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -54,6 +54,9 @@ fuzz: .venv/installed ## Try 10 million of each, and a million led by coverage: 
 	@$(PIP) install -c constraints.txt -e ".[dev,fuzz]"
 	@$(BIN)/python -m tests.fuzzing --count 10000000 --led 1000000 --results tests/fuzzing/results.json
 
+faults: .venv/installed ## Let every call of every writer fail, kill writers, and fill their disks: minutes
+	@$(BIN)/python -m tests.faults
+
 check: .venv/installed ## Lint, formatting and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -70,6 +73,7 @@ docs: .venv/installed ## Remake the rule pages, the tables and all outputs of co
 	@$(BIN)/python -m docs.make_benchmarks
 	@$(BIN)/python -m docs.make_comparison
 	@$(BIN)/python -m docs.make_security
+	@$(BIN)/python -m docs.make_faults
 	@$(BIN)/python -m docs.make_outputs
 	@$(BIN)/ckpttool verify -q $(DEMO) $(IMAGES) --pictures docs/pictures
 	@$(BIN)/python -m docs.make_tour
