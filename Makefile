@@ -72,6 +72,7 @@ docs: .venv/installed ## Remake the rule pages, the tables and all outputs of co
 	@$(BIN)/python -m docs.make_neighbours
 	@$(BIN)/python -m docs.make_benchmarks
 	@$(BIN)/python -m docs.make_comparison
+	@$(BIN)/python -m docs.make_hostile
 	@$(BIN)/python -m docs.make_security
 	@$(BIN)/python -m docs.make_faults
 	@$(BIN)/python -m docs.make_outputs

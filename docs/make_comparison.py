@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Iterator
 
-from benchmarks.comparison.tools import ACCEPTS, OTHER, REJECTS, TOOLS
+from benchmarks.comparison.tools import ACCEPTS, FOR_WEIGHTS, OTHER, REJECTS
 from docs.tables import put_in
 
 ROOT = Path(__file__).parents[1]
@@ -27,13 +27,13 @@ def _versions(results: Any) -> str:
 
 
 def _table(files: Any) -> Iterator[str]:
-    yield "| file | " + " | ".join(f"`{tool.name}`" for tool in TOOLS) + " |"
-    yield "|---|" + "---|" * len(TOOLS)
+    yield "| file | " + " | ".join(f"`{tool.name}`" for tool in FOR_WEIGHTS) + " |"
+    yield "|---|" + "---|" * len(FOR_WEIGHTS)
     for good, title in ((True, "nothing is wrong with it"), (False, "something is wrong with it")):
-        yield f"| **{title}** |" + " |" * len(TOOLS)
+        yield f"| **{title}** |" + " |" * len(FOR_WEIGHTS)
         for file in files:
             if file["good"] is good:
-                cells = " | ".join(_cell(file["said"][tool.name], good) for tool in TOOLS)
+                cells = " | ".join(_cell(file["said"][tool.name], good) for tool in FOR_WEIGHTS)
                 yield f"| `{file['suffix']}`: {file['what']} | {cells} |"
 
 

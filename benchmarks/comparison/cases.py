@@ -9,12 +9,11 @@ from typing import Callable, NamedTuple, Tuple
 import torch
 from safetensors.torch import save_file
 
+from benchmarks.comparison.running import MARKER
 from tests.builders import checkpoints, models
 from tests.builders.attacks import ATTACKS
 from tests.builders.safetensors import file as safetensors_file
 
-#: What begins the name of the file that a payload leaves when it runs.
-MARKER = "payload-ran"
 NORM = "norm.bias"
 
 
