@@ -13,7 +13,7 @@ import pytest
 
 from tests.faults.injector import CALLS, CHANGING, Fault, Injector
 from tests.faults.judging import FAULTS, Bench
-from tests.faults.writers import WRITERS, Writer
+from tests.faults.writers import SAMPLE, WRITERS, Writer
 
 EIO = Fault("EIO", errno.EIO)
 
@@ -46,6 +46,17 @@ def test_every_kind_of_call_that_changes_something_is_made(tmp_path: Path) -> No
         root.mkdir()
         made.update(Bench(root, writer).counts)
     assert set(CHANGING) - {"mkdir"} <= set(made)
+
+
+def test_a_sample_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, SAMPLE)
+    wrong = [
+        (call, one.number, one.wrong)
+        for call in CHANGING
+        for one in bench.every(call, EIO)
+        if one.wrong
+    ]
+    assert not wrong
 
 
 def in_place(_: Path, folder: Path) -> List[str]:
