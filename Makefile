@@ -39,8 +39,9 @@ test: .venv/installed ## Run all tests, the full-size ones too
 	@$(BIN)/python -m pytest
 
 # The tests that prove that attacks fire are of child processes, which are not measured.
-coverage: .venv/installed ## Which lines and branches that read and write files no test takes
-	@$(BIN)/coverage run -m pytest -q -m "not fires" tests/ckpttool/conversion tests/ckpttool/files tests/ckpttool/formats
+coverage: .venv/installed ## Fail on lines and branches of the readers and writers that no test takes
+	@$(BIN)/coverage run -m pytest -q -m "not fires" \
+	  tests/ckpttool/conversion tests/ckpttool/files tests/ckpttool/formats tests/faults
 	@$(BIN)/coverage report
 
 browser: .venv/installed ## Test the HTML report in Chromium, which has to be installed
