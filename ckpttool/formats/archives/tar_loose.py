@@ -34,10 +34,6 @@ class _Bounded(io.RawIOBase):
         """Allow to read members, now that all headers are known."""
         self._reads, self._most = MAX_CONTENT // io.DEFAULT_BUFFER_SIZE, MAX_CONTENT
 
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
     def seekable(self) -> bool:
         """It is."""
         return True

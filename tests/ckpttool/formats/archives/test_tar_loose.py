@@ -62,3 +62,12 @@ def test_a_size_that_leads_back_does_not_go_in_circles() -> None:
     header[148:156] = b" " * 8
     header[148:156] = b"%06o\0 " % sum(header)
     assert len(found_in(tar_member("b", b"x") + bytes(header))) <= tar_loose.MAX_READS
+
+
+def test_a_size_that_leads_before_the_start_ends_the_search() -> None:
+    header = bytearray(tar_member("a", b""))
+    header[124:136] = b"\xff" * 9 + b"\xf0\x00\x00"  # -1,048,576 in base 256
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    found = tar_loose.members(MemorySource(bytes(header) + tar_member("b", b"x") + END))
+    assert [name for name, _ in found] == ["a"]
