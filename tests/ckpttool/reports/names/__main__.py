@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import random
 import sys
+from itertools import islice
 from typing import Iterator, List
 
 from ckpttool.reports import FORMATS
@@ -47,7 +48,7 @@ def main() -> int:
     names = _names(random.Random(options.seed), options.names)  # noqa: S311 (for tests)
     count = 0
     while True:
-        some = [name for name, _ in zip(names, range(_AT_ONCE))]
+        some = list(islice(names, _AT_ONCE))
         if not some:
             break
         count += len(some)
