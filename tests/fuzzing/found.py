@@ -183,4 +183,11 @@ FOUND: Tuple[Found, ...] = (
         "Values that hold themselves were gone through again and again: 800 bytes took 0.5 s.",
         "ckpttool/formats/test_pickles.py::test_what_holds_itself_is_looked_at_once",
     ),
+    Found(
+        "tar",
+        "A refused archive in which torch finds its members under other names was called a tar "
+        "archive of another kind.",
+        "ckpttool/formats/torch/test_tar_judging.py::"
+        "test_an_archive_of_torchs_under_other_names_is_not_called_another_kind",
+    ),
 )

@@ -204,7 +204,7 @@ def _check_extended(source: ByteSource, begin: int, size: int) -> None:
         # a record of length 0 would be followed by itself, without end
         within = position < end <= len(data) and data[end - 1 : end] == b"\n"
         if match is None or not within or not _is_harmless(match[2], data[match.end() : end - 1]):
-            raise _broken("an extended header says more than times and owners", begin)
+            raise _broken("an extended header has a record that is no plain time or owner", begin)
         position = end
 
 

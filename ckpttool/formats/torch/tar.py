@@ -69,7 +69,8 @@ def read(source: ByteSource, wrapper: str | None) -> Checkpoint:
 def _read(source: ByteSource, wrapper: str | None, watch: Watch) -> Checkpoint:
     loose = tar.find_members(source)
     # first, since the strict reader would refuse another kind of tar for its folders or links
-    if loose and loose.keys().isdisjoint(_OURS) and len(loose) < tar.MAX_MEMBERS:
+    others = loose and loose.keys().isdisjoint(_OURS) and len(loose) < tar.MAX_MEMBERS
+    if others and not tar_judging.may_be_torchs(source):
         tar.check_whole(source)
         raise other_tar(loose)
     members = tar.read_members(source)

@@ -28,6 +28,11 @@ LARGEST, _WINDOW, MOST = 12_000_000, 4_096, 20_000
 _FIRST = "storages"  # the member that torch reads first
 
 
+def may_be_torchs(source: ByteSource) -> bool:
+    """Whether torch would find its first member in the archive, by whatever name it has here."""
+    return _FIRST in {name for name, _ in tar_loose.members(source)}
+
+
 def judge(source: ByteSource, watch: Watch) -> None:
     """Have ``watch`` judge what each member of the archive has of pickles."""
     members = tar_loose.members(source)

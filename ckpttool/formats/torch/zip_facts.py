@@ -22,7 +22,9 @@ def check(archive: Archive, top: str) -> None:
     _check_version(archive, top)
     alignment, number = _text(archive, f"{top}/.storage_alignment"), f"{top}/.data/serialization_id"
     if alignment is not None and not alignment.strip().isdigit():
-        raise _odd(f"{top}/.storage_alignment", "the alignment of storages is no number", alignment)
+        raise _odd(
+            f"{top}/.storage_alignment", "the alignment of storages is no plain number", alignment
+        )
     identity = _text(archive, number)
     try:
         (identity or b"").decode()
@@ -60,7 +62,7 @@ def _check_version(archive: Archive, top: str) -> None:
         text = _text(archive, name)
         digits = text.strip() if text is not None else b""
         if not digits.isdigit() or int(digits) not in VERSIONS:
-            what = "the archive states no file format version that torch reads"
+            what = "the archive does not state its file format version as torch.save does"
             raise _odd(name, what, text, f"{VERSIONS[0]} to {VERSIONS[-1]}")
 
 

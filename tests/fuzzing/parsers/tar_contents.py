@@ -88,13 +88,15 @@ def _storages(
         data = bytes(range(1, 1 + count * _KINDS[kind])) if kind != "Bool" else b"\1" * count
         parts += [odd.part(p.pickle(described)), odd.number(count), odd.part(data)]
     listed = [
-        p.tuple_of(
-            odd.integer(key), odd.integer(root.key), odd.integer(0), odd.integer(root.elements // 2)
-        )
-        for key, root in views
+        _view(key, root, random.randrange(root.elements // 2 + 1), odd) for key, root in views
     ]
     parts.append(odd.part(p.pickle(p.list_of(*listed) if listed else b"]")))
     return b"".join(parts)
+
+
+def _view(key: int, root: _Told, offset: int, odd: Odd) -> bytes:
+    numbers = (key, root.key, offset, root.elements // 2)
+    return p.tuple_of(*map(odd.integer, numbers))
 
 
 def _tensors(keys: Sequence[int], known: Sequence[_Told], odd: Odd, random: Random) -> bytes:

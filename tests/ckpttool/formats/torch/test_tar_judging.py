@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from ckpttool.files.sources import MemorySource
-from ckpttool.findings.errors import CkpttoolError
+from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.formats import open_source
 from ckpttool.formats.torch import tar_judging
 from tests.builders import pickles as p
@@ -83,6 +83,14 @@ REFUSED = {
 @pytest.mark.parametrize("data", REFUSED.values(), ids=REFUSED)
 def test_a_call_in_a_refused_archive_is_told(data: bytes) -> None:
     assert "os.system" in names_in(data)
+
+
+def test_an_archive_of_torchs_under_other_names_is_not_called_another_kind() -> None:
+    data = t.tar_member("a", t.tar_storages(), extended=b"17 path=storages\n") + END
+    with pytest.raises(MalformedError):
+        open_source(MemorySource(data, "a.pth"), None)
+    with pytest.raises(UnsupportedError, match="a tar archive, but none"):
+        open_source(MemorySource(t.tar_member("a", t.tar_storages()) + END, "a.pth"), None)
 
 
 QUIET = {
