@@ -169,6 +169,16 @@ FOUND: Tuple[Found, ...] = (
     ),
     Found(
         "configuration",
+        "A key of tens of thousands of parts took the parser of TOML more than 256 MB.",
+        "ckpttool/cli/test_configuration.py::test_what_is_wrong_is_said",
+    ),
+    Found(
+        "pickle",
+        "Ten megabytes of the memo operations of protocol 0 took more than two seconds.",
+        "ckpttool/formats/test_pickles.py::test_a_memo_index_is_the_number_that_its_line_spells",
+    ),
+    Found(
+        "configuration",
         "A pattern with several wildcards took hours on a name on which it nearly fits.",
         "ckpttool/findings/test_globs.py::test_wildcards_do_not_multiply",
     ),

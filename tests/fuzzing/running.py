@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Sequence
 import torch
 
 from ckpttool.findings.errors import CkpttoolError
-from tests.fuzzing.budget import Budget
+from tests.fuzzing.budget import SECONDS, Budget
 from tests.fuzzing.inputs import SEED, numbered
 from tests.fuzzing.judging import outcome_of
 
@@ -52,10 +52,10 @@ class Tally(NamedTuple):
     slowest: float
 
 
-def run(parser: Parser, numbers: Sequence[int], *, seed: int = SEED) -> Tally:
-    """Try inputs one after the other, in this process."""
+def run(parser: Parser, numbers: Sequence[int], *, seconds: float = SECONDS) -> Tally:
+    """Try inputs one after the other, in this process; ``seconds`` is the budget of each."""
     warm(parser)
-    return _tally(parser, numbers, seed, Budget(), None)
+    return _tally(parser, numbers, SEED, Budget(seconds), None)
 
 
 def run_in_processes(

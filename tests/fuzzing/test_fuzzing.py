@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ckpttool.findings.errors import MalformedError
-from tests.fuzzing.budget import LARGEST, Budget
+from tests.fuzzing.budget import LARGEST, PATIENT_SECONDS, Budget
 from tests.fuzzing.inputs import changed, numbered
 from tests.fuzzing.judging import outcome_of
 from tests.fuzzing.mutations import raw
@@ -65,7 +65,7 @@ def findings_of(*plants: bytes) -> list[Any]:
 
 @each_parser
 def test_every_oracle_holds_for_a_sample_of_the_inputs(parser: Parser) -> None:
-    tally = run(parser, SAMPLE)
+    tally = run(parser, SAMPLE, seconds=PATIENT_SECONDS)
     assert tally.findings == []
     assert tally.inputs == len(SAMPLE)
     assert tally.read["refused"], "no input was broken: the changes change nothing"
@@ -78,7 +78,7 @@ def test_every_oracle_holds_for_a_sample_of_the_inputs(parser: Parser) -> None:
 def test_no_choice_of_changes_breaks_an_oracle(parser: Parser, random: Random) -> None:
     """Hypothesis makes the choices here, and looks for the fewest that break one."""
     warm(parser)
-    assert outcome_of(parser, changed(parser, random), Budget()).finding == ""
+    assert outcome_of(parser, changed(parser, random), Budget(PATIENT_SECONDS)).finding == ""
 
 
 @each_parser
@@ -87,7 +87,7 @@ def test_a_file_of_10_mb_stays_within_the_budget(parser: Parser, number: int) ->
     warm(parser)
     random = Random(number)  # noqa: S311
     content = raw.grow(random.choice(parser.seeds()), random, LARGEST)[:LARGEST]
-    assert outcome_of(parser, content, Budget()).finding == ""
+    assert outcome_of(parser, content, Budget(PATIENT_SECONDS)).finding == ""
 
 
 @each_parser

@@ -70,6 +70,10 @@ def test_a_configuration_without_a_checkpoint_has_none(tmp_path: Path) -> None:
         pytest.param(
             "checkpoint = " + "9" * 5_000, "not valid TOML", id="a number of 5,000 digits"
         ),
+        pytest.param("sizes." * 5_000 + "x = 1", "more parts than", id="a key of 5,000 parts"),
+        pytest.param("[" + "'a' . " * 33 + "b]", "more parts than", id="a table of 34 parts"),
+        pytest.param("x = {" + "a." * 33 + "b = 1}", "more parts than", id="parts in a table"),
+        pytest.param("[a" + ".b" * 31 + "]", "no key a", id="a table of 32 parts"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, text: str, told: str) -> None:

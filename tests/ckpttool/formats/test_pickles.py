@@ -247,6 +247,19 @@ TRUNCATED = {
 }
 
 
+@pytest.mark.parametrize(
+    "line", [b"0", b"7", b"10", b"65535", b"00", b"07", b"+7", b"7 ", b"-0", b""]
+)
+def test_a_memo_index_is_the_number_that_its_line_spells(line: bytes) -> None:
+    """What CPython reads is read as by it; what it reads otherwise than as decimal is refused."""
+    data = b"\x80\x02K\x01" + b"p" + line + b"\n" + b"0g" + line + b"\n."
+    if line.isdigit() and str(int(line)).encode() == line:
+        assert pickles.parse(data).root == 1 == pickle.loads(data)
+    else:
+        with pytest.raises(MalformedError):
+            pickles.parse(data)
+
+
 @pytest.mark.parametrize("data", TRUNCATED.values(), ids=TRUNCATED.keys())
 def test_a_length_beyond_the_end_is_refused_before_anything_is_allocated(data: bytes) -> None:
     with pytest.raises(pickles.TruncatedPickleError):
