@@ -130,6 +130,12 @@ FOUND: Tuple[Found, ...] = (
     ),
     Found(
         "lock",
+        "A checkpoint named `.` or by a path above the lock's folder ended a run over a folder "
+        "with Python's own error.",
+        _LOCK,
+    ),
+    Found(
+        "lock",
         "A line of millions of words, and a hundred thousand checkpoints, took memory and time.",
         "ckpttool/verification/lock/test_reading.py::"
         "test_a_line_without_end_is_refused_before_it_is_taken_apart",

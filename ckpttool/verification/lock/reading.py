@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 import stat
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ckpttool.findings import rules
 from ckpttool.findings.arguments import AnyPath, path_of
 from ckpttool.findings.errors import MalformedError, UnreadableError
 from ckpttool.findings.results import OutputSummary
-from ckpttool.findings.text import is_sha256
+from ckpttool.findings.text import is_sha256, printable
 from ckpttool.tensors.fingerprint import fingerprint as fingerprint_of
 from ckpttool.verification.lock.content import (
     Control,
@@ -105,7 +105,7 @@ class _LockParser:
                 raise ValueError("the first line is not `lock 1`")
             elif word == "checkpoint":
                 self._close()
-                self._open = _Section(*_words(rest, 1))
+                self._open = _Section(_below(*_words(rest, 1)))
             elif self._open is None:
                 raise ValueError("a line stands before the first checkpoint")
             else:
@@ -288,6 +288,14 @@ def _words(rest: list[str], number: int) -> list[str]:
     if len(rest) != number:
         raise ValueError(f"{len(rest)} words where {number} belong")
     return rest
+
+
+def _below(name: str) -> str:
+    """Return the name of a checkpoint, a path from the lock file's folder that leads below it."""
+    path = PurePosixPath(name)
+    if not path.parts or path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"{printable(name, 80)} is no path below the folder of the lock file")
+    return name
 
 
 def _digest(text: str) -> str:

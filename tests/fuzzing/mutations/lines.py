@@ -29,6 +29,7 @@ _ENDS = (
     b"",
 )
 _WORD = re.compile(rb'"(?:[^"\\]|\\.)*"|[^ "\r\n]+')
+_PATHS = (b".", b"..", b"../x", b"/x", b"a/..", b'""', b"x/y", b"./model.safetensors", b"~")
 _SHAPES = (b"[]", b"[0]", b"[2,3]", b"[02]", b"[2,]", b"[-1]", b"[2, 3]", b"2", b"[1e2]", b"[[2]]")
 #: Longer texts are changed as bytes, or grow.
 _LONG = 65_536
@@ -115,7 +116,7 @@ def _other_word(found: _Lines, random: Random) -> None:
 
 
 def _number(found: _Lines, random: Random) -> None:
-    new = random.choice((*_NUMBERS, *_SHAPES, b"%d" % raw.edge(random)))
+    new = random.choice((*_NUMBERS, *_SHAPES, *_PATHS, b"%d" % raw.edge(random)))
     _put(found, random, lambda _: new)
 
 

@@ -36,6 +36,7 @@ _CUT, _LINK, _OUT, _FOLDER = "cut.safetensors", "link", "out.safetensors", "fold
 _NAMES: Tuple[str, ...] = (
     *(FIRST, SECOND, *_TORCH, _WHOLE, _EMPTY, _ODD, _CUT, _LINK, _OUT, _FOLDER, INDEX, "gone"),
     *(f"./{FIRST}", f"x/../{FIRST}", FIRST.upper(), f"{FIRST} ", f"{FIRST}\0", f"{FIRST}/."),
+    *(f"./{_WHOLE}", f"{_FOLDER}/../{_WHOLE}", f"{_FOLDER}/x", f"{_WHOLE}/", f"//{_WHOLE}"),
     *("model-00003-of-00002.safetensors", "model-00000-of-00002.safetensors", "x" * 300),
     *("model-00001-of-99999.safetensors", "model-00001-of-00000.safetensors", *TEXTS),
 )
@@ -181,6 +182,9 @@ def compare(content: bytes, said: object | CkpttoolError) -> str:
     right = type(theirs.total) is int and theirs.total == total
     if said.other_total is right:
         raise ViolationError(f"the total {theirs.total!a:.100} of {total} is judged wrongly")
+    why = _stricter(content)
+    if why:
+        raise ViolationError(f"it is read, with {why}")
     assert said.tensors is not None
     if list(said.tensors) != list(theirs.weight_map):
         raise ViolationError("the tensors are in another order than the index has them")

@@ -14,6 +14,7 @@ from tests.builders import locks as built
 
 TEXT = render([built.checkpoint()])
 TENSOR = f"tensor norm.weight float32 [2,3] {'ef' * 32}"
+WEIGHTS = "weights.pth"
 NOT_THEIRS = "the fingerprint of weights.pth is not that of its tensors"
 NOT_BELOW = "the tolerance of weights.pth is not below all controls that count"
 OUTPUT, PROJECTION = "output features [2,5,16] 0.25 1 -3 3", "projection features 0.5 -1.5"
@@ -51,6 +52,10 @@ OUTPUT, PROJECTION = "output features [2,5,16] 0.25 1 -3 3", "projection feature
         pytest.param("norm.weight", '"norm.weight', "single spaces", id="a quote left open"),
         pytest.param("norm.weight", '"norm\\q"', "Invalid", id="an escape that is none"),
         pytest.param("checkpoint weights.pth\n", "", "before the first", id="no checkpoint"),
+        *(
+            pytest.param(f"checkpoint {WEIGHTS}", f"checkpoint {name}", "is no path below", id=name)
+            for name in (".", "..", "../x.pth", "a/../../x.pth", "/x.pth", '""')
+        ),
         pytest.param("ckpt1:", "ckpt1:0", NOT_THEIRS, id="another fingerprint"),
         pytest.param("[2,3]", "[3,2]", NOT_THEIRS, id="a shape alone"),
         pytest.param("ef" * 32, "ab" * 32, NOT_THEIRS, id="a digest alone"),
