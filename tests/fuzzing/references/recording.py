@@ -50,7 +50,7 @@ class Named(type):
             if type(args[1]) is str and args[1].isidentifier():
                 # it looks an attribute up, as protocols below 4 write names with dots
                 return standing_for(module, f"{name}.{args[1]}")
-        return _made(cls, args, {})
+        return _made(cls, _copied(cls, args), {})
 
 
 _GETATTR = frozenset({("builtins", "getattr"), ("__builtin__", "getattr")})
@@ -79,9 +79,7 @@ class Result:
     def __new__(cls, *args: Any, **keywords: Any) -> Any:
         """Stand for an instance that ``__new__`` makes."""
         _Recorded.events.append(Event("new", cls, args, keywords))
-        made = _made(cls, args, keywords)
-        made.new = True
-        return made
+        return _made(cls, args, keywords, new=True)
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
         _Recorded.events.append(Event("call", self, args, keywords))
@@ -108,19 +106,26 @@ class _Anonymous(Result):
     """The result of calling a result."""
 
 
-def _made(function: Any, args: Tuple[Any, ...], keywords: Dict[Any, Any]) -> Any:
+def _made(
+    function: Any, args: Tuple[Any, ...], keywords: Dict[Any, Any], *, new: bool = False
+) -> Any:
     cls: Any = function if isinstance(function, Named) else _Anonymous
     made: Any = object.__new__(cls)
-    before = _COPYING.get(function.pair) if args and isinstance(function, Named) else None
-    if before is not None and len(args) == before + 1:
-        content = args[before]
-        pairs = content.items() if isinstance(content, dict) else content
-        if isinstance(pairs, (list, tuple)) or isinstance(content, dict):
-            copied = (tuple(one) if isinstance(one, list) else one for one in pairs)
-            args = (*args[:before], tuple(copied))
-    made.function, made.args, made.keywords, made.new = function, args, keywords, False
+    made.function, made.args, made.keywords, made.new = function, args, keywords, new
     made.states, made.appended, made.mapped = [], [], []
     return made
+
+
+def _copied(cls: Any, args: Tuple[Any, ...]) -> Tuple[Any, ...]:
+    """Return the arguments of a call as they are now, where it copies them."""
+    before = _COPYING.get(cls.pair)
+    if before is None or len(args) != before + 1:
+        return args
+    content = args[before]
+    pairs = content.items() if isinstance(content, dict) else content
+    if not isinstance(content, (list, tuple, dict)):
+        return args
+    return (*args[:before], tuple(tuple(one) if isinstance(one, list) else one for one in pairs))
 
 
 @lru_cache(maxsize=50_000)
