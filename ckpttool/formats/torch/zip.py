@@ -58,6 +58,12 @@ def read(source: ByteSource, wrapper: str | None) -> Checkpoint:
             # a reader of that kind of file does not load these pickles
             watch.attacks_only = True
             raise other from error
+        except UnsupportedError:
+            # nor does it hide a call that the archive is of a kind which is not read
+            if not watch.saw_a_pickle:
+                watch.own = script.is_of_program
+                judge_loose_pickles(source, watch)
+            raise
 
 
 def _say_how_much_is_missing(source: ByteSource, error: MalformedError) -> None:

@@ -361,9 +361,30 @@ def test_a_real_archive_is_compared_with_its_local_headers(tmp_path: Path) -> No
     source.close()
 
 
+SYSTEM = p.dict_of((p.text("w"), p.call(p.name("os", "system"), p.text("true"))))
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        pytest.param({"constants.pkl": p.pickle(b")"), "byteorder": b"big"}, id="big-endian"),
+        pytest.param({"code/__torch__.py.debug_pkl": p.pickle(b")")}, id="only code of a program"),
+    ],
+)
+def test_a_kind_of_archive_that_is_not_read_hides_no_call(
+    members: dict[str, bytes | None], tmp_path: Path
+) -> None:
+    path = tmp_path / "model.pt"
+    path.write_bytes(tf.torch_zip(SYSTEM, members=members))
+    listing = inspect(path)
+    assert listing.verdict is Verdict.FAIL
+    assert "SEC001" in {found.rule.code for found in listing.findings}
+
+
 def test_a_program_of_big_endian_numbers_is_not_read(tmp_path: Path) -> None:
     path = written(scripts.program(byteorder=b"big"), tmp_path)
-    with pytest.raises(UnsupportedError, match="would read as little-endian"):
+    with pytest.raises(UnsupportedError, match="would read as little-endian") as error:
         open_checkpoint(path)
+    assert error.value.uses == ()  # it calls nothing but its own classes
     with open_checkpoint(written(scripts.program(byteorder=b"little"), tmp_path)) as checkpoint:
         assert list(checkpoint) == ["w", "b"]
