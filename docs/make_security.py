@@ -26,16 +26,16 @@ def _fuzzing(stored: Mapping[str, Results]) -> Iterator[str]:
     yield ""
     yield (
         "| parser | inputs by number | accepted | compared | led by coverage | slowest "
-        "| processor time | open findings |"
+        "| processor time | findings mended | open |"
     )
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "|---|---|---|---|---|---|---|---|---|"
     for name, one in stored.items():
         tally, led = one.tally, one.led
         yield (
             f"| {name} | {tally.inputs:,} | {tally.read.get('accepted', 0):,} "
             f"| {tally.compared.get(SAME, 0):,} | {led.inputs:,} | {tally.slowest:.2f} s "
             f"| {(tally.seconds + led.seconds) / 3600:.2f} h "
-            f"| {len(tally.findings) + len(led.findings)} |"
+            f"| {one.mended} | {len(tally.findings) + len(led.findings)} |"
         )
 
 

@@ -31,9 +31,9 @@ def test_no_finding_is_open() -> None:
 
 
 def test_a_row_says_what_came_of_a_parser() -> None:
-    stored = {"header": added(NONE, TALLY, RUN)._replace(led=Led(7_000, 1_800.0))}
+    stored = {"header": added(NONE, TALLY, RUN)._replace(led=Led(7_000, 1_800.0), mended=2)}
     rows = page(EMPTY, stored, ()).splitlines()
-    assert "| header | 2,000 | 500 | 400 | 7,000 | 0.50 s | 1.50 h | 1 |" in rows
+    assert "| header | 2,000 | 500 | 400 | 7,000 | 0.50 s | 1.50 h | 2 | 1 |" in rows
     assert "`make fuzz`, seed 1, 2026-11-26, of `abc`, on a processor." in rows
 
 

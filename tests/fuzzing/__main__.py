@@ -2,7 +2,8 @@
 
 Each parser gets inputs 0, 1, 2, ... up to ``--count``, of which those that the stored results have
 are not tried again, and ``--led`` inputs that are led by coverage (needs the extra ``fuzz``).
-``--input`` tries one of the numbered ones and shows what came of it.
+``--input`` tries one of the numbered ones, keeps it in a file and shows what came of it; ``--file``
+tries such a file, also with code of another time.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ def main() -> int:
     given = _arguments()
     names = given.parsers or list(PARSERS)
     if given.input is not None:
-        return _show(names, given.input, given.seed)
+        return _try_number(names, given.input, given.seed)
+    if given.file is not None:
+        return _show(names[0], given.file.read_bytes())
     return _Fuzzing(names, given).run()
 
 
@@ -52,22 +55,26 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--results", type=Path, help="a file to go on with and to store them in")
     parser.add_argument("--commit", default=None, help="of this code, where git cannot tell")
     parser.add_argument("--input", type=int, help="try this one alone, and show it")
+    parser.add_argument("--file", type=Path, help="try the content of a file, and show it")
     return parser.parse_args()
 
 
-def _show(names: List[str], number: int, seed: int) -> int:
-    failed = False
+def _try_number(names: List[str], number: int, seed: int) -> int:
+    failed = 0
     for name in names:
-        parser = PARSERS[name]
-        warm(parser)
-        content = numbered(parser, number, seed)
-        outcome = outcome_of(parser, content, Budget())
+        content = numbered(PARSERS[name], number, seed)
         kept = Path(f"{name}-{seed}-{number}.bin")
         kept.write_bytes(content)
-        print(f"{name}: {len(content):,} bytes, in {kept}\n{outcome.read}, {outcome.compared}")  # noqa: T201
-        print(outcome.finding)  # noqa: T201
-        failed |= bool(outcome.finding)
-    return int(failed)
+        print(f"{kept}: {len(content):,} bytes")  # noqa: T201
+        failed |= _show(name, content)
+    return failed
+
+
+def _show(name: str, content: bytes) -> int:
+    warm(PARSERS[name])
+    outcome = outcome_of(PARSERS[name], content, Budget())
+    print(f"{name}: {outcome.read}, {outcome.compared}\n{outcome.finding}")  # noqa: T201
+    return int(bool(outcome.finding))
 
 
 class _Fuzzing:

@@ -30,11 +30,15 @@ class Run(NamedTuple):
 
 
 class Results(NamedTuple):
-    """All that is known of one parser with one seed: of inputs by number, and of those led."""
+    """All that is known of one parser with one seed: of inputs by number, and of those led.
+
+    ``mended`` is how many findings there were that are none any more.
+    """
 
     tally: Tally
     runs: List[Run]
     led: Led = Led()
+    mended: int = 0
 
     @property
     def next(self) -> int:
@@ -60,6 +64,7 @@ def save(results: Dict[str, Results], seed: int, path: Path = PATH) -> None:
             **one.tally._asdict(),
             "runs": [run._asdict() for run in one.runs],
             "led": one.led._asdict(),
+            "mended": one.mended,
         }
         for name, one in sorted(results.items())
     }
@@ -77,10 +82,11 @@ def added(results: Results, tally: Tally, run: Run) -> Results:
         runs[-1] = run._replace(first=last.first)
     else:
         runs.append(run)
-    return Results(joined([results.tally, tally]), runs, results.led)
+    return results._replace(tally=joined([results.tally, tally]), runs=runs)
 
 
 def _one(values: Dict[str, Any]) -> Results:
     runs = [Run(**run) for run in values.pop("runs")]
     led = Led(**values.pop("led"))
-    return Results(Tally(**values), runs, led)
+    mended = values.pop("mended", 0)
+    return Results(Tally(**values), runs, led, mended)
