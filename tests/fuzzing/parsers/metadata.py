@@ -191,7 +191,9 @@ def _tensors(root: Any, folder: Folder) -> Dict[str, Content]:
         offset = named.get("offset")
         key = named["fqn"], None if offset is None else _sizes(offset)
         places[key] = _attributes(info)
-    paths = told.get("planner_data") or {}
+    paths = told.get("planner_data")
+    if not isinstance(paths, dict):  # some planners keep other things there
+        paths = {}
     found = {}
     for name, entry in told["state_dict_metadata"].items():
         held = _attributes(entry)
@@ -199,6 +201,8 @@ def _tensors(root: Any, folder: Folder) -> Dict[str, Content]:
             continue
         path = ".".join(map(str, paths.get(name, (name,))))
         content = _tensor(name, held, places, folder)
+        if path in found:
+            raise restoring.KnownError("two paths are the same with dots")
         if content is not None:
             found[path] = content
     return found
