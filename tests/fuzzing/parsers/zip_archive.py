@@ -126,6 +126,7 @@ def _donors() -> Sequence[Tuple[bytes, bytes]]:
             for code in (b"", _CODE * 2, _CODE.replace(b"M", b"N"))
         ],
         *[(b"code/a.py", _CODE), (b"data/1", bytes(16)), (b"data/00", bytes(16))],
+        *[(b"DATA/0", b"ab" * 8), (b"Byteorder", b"big"), (b"VERSION", b"11")],
         *[(name, b"1") for name in (b".format_version", b".storage_alignment", b".data/version")],
         *[(b"attributes.pkl", _ATTACK), (b"data/0", _ATTACK), (b"a.npy", b"x"), (b"v.onnx", b"")],
     ]
@@ -205,6 +206,8 @@ def _as_zipfile(content: bytes, archive: Archive, said: Read) -> Dict[str, bytes
             members[name] = data
             theirs_read = _read_by_zipfile(theirs, name)
             if theirs_read is None:
+                if member.has_crc and name.partition("/")[2] == "data.pkl":
+                    raise ViolationError("the pickle does not match its checksum")
                 if member.has_crc and member.crc32 == zlib.crc32(data):
                     raise ViolationError(f"zipfile finds another checksum of {name!a}")
                 if member.has_crc and name in said.damaged:

@@ -9,7 +9,7 @@ import io
 import pickle
 from collections import OrderedDict
 from contextlib import suppress
-from typing import Any, Callable, Dict, List, NamedTuple, Tuple
+from typing import Any, Callable, ClassVar, Dict, List, NamedTuple, Tuple
 
 from tests.fuzzing.parser import ViolationError
 
@@ -71,6 +71,8 @@ def _first(value: Any, *_: Any) -> Any:
     return value
 
 
+_MOST = 10_000_000  # bytes of a bytearray
+
 _KNOWN: Dict[Pair, Any] = {
     ("collections", "OrderedDict"): OrderedDict,
     ("torch._utils", "_rebuild_tensor"): _view,
@@ -89,6 +91,16 @@ class Unpickler(pickle._Unpickler):
         super().__init__(file, encoding="utf-8", errors="surrogatepass")
         self.names: List[Pair] = []
         self._persistent = persistent
+
+    def load_bytearray8(self) -> None:
+        """Push a bytearray; the one in Python makes room for as many bytes as are claimed."""
+        data = self.read(8)  # type: ignore[attr-defined]
+        self.append(bytearray(self.read(min(int.from_bytes(data, "little"), _MOST))))  # type: ignore[attr-defined]
+
+    dispatch: ClassVar[Dict[int, Callable[[Any], None]]] = {
+        **pickle._Unpickler.dispatch,
+        pickle.BYTEARRAY8[0]: load_bytearray8,
+    }
 
     def find_class(self, module: str, name: str) -> Any:
         """Return something inert."""
