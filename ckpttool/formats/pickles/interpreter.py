@@ -122,9 +122,13 @@ class Machine(Scalars, Containers, Calls):
                         budget -= COST_CALL
                         if budget >= 0:
                             continue
-                elif code == 0x58:  # BINUNICODE
-                    start = position + 5
-                    end = start + _U32(data, position + 1)[0]
+                elif code == 0x58 or code == 0x8C:  # BINUNICODE, SHORT_BINUNICODE
+                    if code == 0x58:
+                        start = position + 5
+                        end = start + _U32(data, position + 1)[0]
+                    else:
+                        start = position + 2
+                        end = start + data[position + 1]
                     if end <= usual_end and end < start + LARGE:
                         try:
                             text = str(data[start:end], "utf-8", "surrogatepass")
