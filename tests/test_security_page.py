@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 
 from docs.make_security import PAGE, page
+from tests.builders import extras
 from tests.builders.repository import ROOT
 from tests.fuzzing import results
 from tests.fuzzing.found import FOUND, Found
 from tests.fuzzing.led import Led
-from tests.fuzzing.parsers.table import PARSERS
 from tests.fuzzing.results import NONE, Run, added
 from tests.fuzzing.running import Tally
 
+PARSERS = extras.parsers()
 TALLY = Tally(2_000, {"accepted": 500}, {"same": 400}, [{"input": 1, "what": "x"}], 3_600.0, 0.5)
 RUN = Run("abc", "a processor", "2026-11-26", 0, 2_000)
 EMPTY = "<!-- BEGIN FUZZING -->\n<!-- END FUZZING -->\n<!-- BEGIN FOUND -->\n<!-- END FOUND -->\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -19,3 +20,16 @@ def pillow() -> Any:
 
 def yaml() -> Any:
     return pytest.importorskip("yaml", reason="PyYAML is not installed")
+
+
+def markdown() -> Any:
+    """Return the reader of Markdown, which rich brings along since release 13."""
+    return pytest.importorskip("markdown_it", reason="markdown-it-py is not installed")
+
+
+def parsers() -> Any:
+    """Return the parsers that are fuzzed, by name; what they are held to takes a recent torch."""
+    utils = pytest.importorskip("torch._utils")
+    if not hasattr(utils, "_rebuild_tensor_v3"):
+        pytest.skip("this torch has no _rebuild_tensor_v3", allow_module_level=True)
+    return import_module("tests.fuzzing.parsers.table").PARSERS

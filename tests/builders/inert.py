@@ -13,8 +13,7 @@ import xml.etree.ElementTree as ET
 from typing import Any, Callable, Dict, Iterator, NamedTuple, NoReturn
 from urllib.parse import unquote, urlsplit
 
-from markdown_it import MarkdownIt
-
+from tests.builders import extras
 from tests.builders.pages import Element, parsed
 
 # --- text, whoever reads it ------------------------------------------------------------------
@@ -229,7 +228,7 @@ def _concise(text: str) -> Iterator[str]:
 
 # --- Markdown --------------------------------------------------------------------------------
 
-_MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+_MARKDOWN = extras.markdown().MarkdownIt("commonmark").enable(["table", "strikethrough"])
 _OWN_MARKDOWN = frozenset(
     "heading paragraph table thead tbody tr th td bullet_list list_item strong inline text"
     " softbreak code_inline html_inline".split()

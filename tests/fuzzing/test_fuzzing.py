@@ -11,13 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ckpttool.findings.errors import MalformedError
+from tests.builders import extras
 from tests.fuzzing.budget import LARGEST, PATIENT_SECONDS, Budget
 from tests.fuzzing.inputs import changed, numbered
 from tests.fuzzing.judging import outcome_of
 from tests.fuzzing.mutations import raw
 from tests.fuzzing.parser import SAME, Parser, ViolationError
-from tests.fuzzing.parsers.table import PARSERS
 from tests.fuzzing.running import run, run_in_processes, warm
+
+PARSERS = extras.parsers()
 
 #: Every hundredth of the first 100,000 inputs.
 SAMPLE = range(0, 100_000, 100)

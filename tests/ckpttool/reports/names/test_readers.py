@@ -60,7 +60,7 @@ def test_what_acts_on_a_terminal_is_found(text: str) -> None:
 
 
 def test_the_styles_of_the_tool_are_its_own() -> None:
-    link = "\x1b]8;id=12;file:///work/docs/rules/NUM001.md\x1b\\NUM001\x1b]8;;\x1b\\"
+    link = "\x1b]8;id=12;file:///docs/rules/NUM001.md\x1b\\NUM001\x1b]8;;\x1b\\"
     assert list(inert.on_a_terminal(f"\x1b[1;32mPASS\x1b[0m {link}\n")) == []
 
 
