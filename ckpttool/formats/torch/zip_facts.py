@@ -14,11 +14,17 @@ if TYPE_CHECKING:
 #: File format versions that torch reads: kMin and kMaxSupportedFileFormatVersion.
 VERSIONS = range(1, 11)
 
+# The members that torch looks for by name.
+_READ_BY_TORCH = (
+    *("data.pkl", "constants.pkl", "version", "byteorder", ".data/version"),
+    *(".data/serialization_id", ".format_version", ".storage_alignment"),
+)
 _MOST = 64  # bytes of such a member; the longest, the id, has 40
 
 
 def check(archive: Archive, top: str) -> None:
     """Raise MalformedError for what keeps torch from reading the archive."""
+    _check_spelling(archive, top)
     _check_version(archive, top)
     alignment, number = _text(archive, f"{top}/.storage_alignment"), f"{top}/.data/serialization_id"
     if alignment is not None and not alignment.strip().isdigit():
@@ -52,6 +58,18 @@ def is_big_endian(archive: Archive, top: str, *, program: bool) -> bool:
             member=name,
         )
     return text == b"big"
+
+
+def _check_spelling(archive: Archive, top: str) -> None:
+    """Refuse a member that only torch takes for one of these: it finds them in any case."""
+    known = {f"{top}/{name}".lower(): f"{top}/{name}" for name in _READ_BY_TORCH}
+    folder = f"{top}/data/"
+    for name in archive.members:
+        if not name.startswith(folder) and known.get(name.lower(), name) != name:
+            what = "torch would take a member for another one, since it finds them in any case"
+            raise MalformedError(
+                what, rules.TORCH_ARCHIVE, member=name, expected=known[name.lower()], found=name
+            )
 
 
 def _check_version(archive: Archive, top: str) -> None:

@@ -112,6 +112,15 @@ BAD_ZIPS: dict[str, tuple[bytes, Rule]] = {
     ),
     "version no number": (t.torch_zip(members={"version": b"-3"}), rules.TORCH_ARCHIVE),
     "byte order unknown": (t.torch_zip(members={"byteorder": b"middle"}), rules.TORCH_ARCHIVE),
+    "byte order in capitals": (
+        t.torch_zip(members={"byteorder": None, "ByteOrder": b"big"}),
+        rules.TORCH_ARCHIVE,
+    ),
+    "version in a folder in capitals": (
+        t.torch_zip(members={".DATA/version": b"3\n"}),
+        rules.TORCH_ARCHIVE,
+    ),
+    "constants in capitals": (t.torch_zip(members={"Constants.pkl": b"N."}), rules.TORCH_ARCHIVE),
     "alignment no number": (
         t.torch_zip(members={".storage_alignment": b"wide"}),
         rules.TORCH_ARCHIVE,
