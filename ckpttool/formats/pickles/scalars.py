@@ -93,7 +93,7 @@ class Scalars(Stack):
         # too large a number is infinite to float(), and an error to the unpickler in C
         if value is None or (isinf(value) and line.lstrip(b"-") != b"inf"):
             self._note("a float is not written as a number")
-        self._push(value or 0.0, COST_NUMBER)
+        self._push(0.0 if value is None else value, COST_NUMBER)  # -0.0 is false, too
 
     def _op_binfloat(self) -> None:
         (value,) = _F64(self.data, self.position)

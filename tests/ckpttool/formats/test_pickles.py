@@ -247,6 +247,12 @@ TRUNCATED = {
 }
 
 
+@pytest.mark.parametrize("protocol", [0, 1, 2, 4])
+@pytest.mark.parametrize("value", [0.0, -0.0, 1.5, -1e300, float("inf"), float("-inf")], ids=repr)
+def test_a_float_keeps_its_sign_in_every_protocol(value: float, protocol: int) -> None:
+    assert repr(pickles.parse(pickle.dumps(value, protocol)).root) == repr(value)
+
+
 @pytest.mark.parametrize(
     "line", [b"0", b"7", b"10", b"65535", b"00", b"07", b"+7", b"7 ", b"-0", b""]
 )
