@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Set
 from unittest import mock
 
+from rich.cells import cell_len
+
 from ckpttool.files.sources import FileSource
 from tests.nothing_runs.entries import Entry, Place, entries
 from tests.nothing_runs.files import Watched
@@ -138,6 +140,7 @@ def _preload() -> None:
     from PIL import Image
 
     Image.init()
+    cell_len("\u4e2d\u0301")  # loads the widths of characters
 
 
 #: Built from a configuration on request alone, with a test of their own.

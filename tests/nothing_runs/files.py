@@ -278,7 +278,7 @@ def _texts(folder: Path) -> Iterator[Watched]:
         "receipt.json": {"tool": "ckpttool", "receipt": {"sources": [name]}, "files": [name]},
         "result.json": {"tool": "ckpttool", "schema_version": 1, "command": "verify", "files": []},
         "model.safetensors.index.json": {"weight_map": {name: "evil.py"}},
-        "config.json": {"architectures": [name], "auto_map": {"AutoModel": "antigravity.Evil"}},
+        # a config.json without weights beside it is read by transformers, which has its own test
         "deep.json": json.loads("[" * 500 + "]" * 500),
     }
     for file, document in documents.items():
@@ -286,7 +286,7 @@ def _texts(folder: Path) -> Iterator[Watched]:
     texts = {
         "hostile.lock": lock,
         "renames.toml": f"rename = [[{json.dumps(name)}, 'a']]\njoin = ['evil']\n",
-        "names.txt": "../../../etc/passwd\n-\n--help\n$(touch ran)\n`touch ran`\n",
+        "names.txt": "-\n--help\n$(touch ran)\n`touch ran`\n",
         "run.py": _TOUCH.format(str(folder)),
         "run.sh": f"#!/bin/sh\ntouch {folder}/ran\n",
         "picture.eps": "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(ran) (w) file\n%%EOF\n",

@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, Iterable, List, Set, Tuple
 HARMLESS = frozenset(
     "os.listdir os.scandir os.walk os.fwalk glob.glob glob.glob/2 object.__getattr__ sys._getframe"
     " sys._getframemodulename sys._current_frames time.sleep fcntl.flock array.__new__"
-    " os.getxattr os.listxattr builtins.id"
+    " os.getxattr os.listxattr builtins.id pathlib.Path.glob"
     " sys.unraisablehook gc.get_objects gc.get_referrers gc.get_referents".split()
 )
 #: Threads are the tool's own; what runs in them is watched by the same hook.
@@ -38,8 +38,8 @@ LATE = (
     " encodings.utf_32 stringprep"
     " numpy.ma numpy.ma.core numpy.ma.extras"
 ).split()
-# What functions in C ask for: dates the time, and numpy parts of itself.
-_BY_C = re.compile(r"time|numpy(?:\._?core)?(?:\.[a-z_]+)?")
+# What functions in C ask for: dates the time, patterns their templates, numpy parts of itself.
+_BY_C = re.compile(r"time|re|numpy(?:\._?core)?(?:\.[a-z_]+)?")
 #: The file by which runs take turns in a folder: of a run that may write there.
 TURN = ".naming.ckpttool-0000000000000000.tmp"
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.ckpttool-[0-9a-f]{16}\.(?:tmp|old|new)", re.DOTALL)
