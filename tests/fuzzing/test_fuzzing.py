@@ -92,6 +92,14 @@ def test_a_file_of_10_mb_stays_within_the_budget(parser: Parser, number: int) ->
     assert outcome_of(parser, content, Budget(PATIENT_SECONDS)).finding == ""
 
 
+def test_long_numbers_of_the_memo_stay_within_the_budget() -> None:
+    """Nothing behind a line may be copied for it: there are 700,000 of them."""
+    parser = PARSERS["pickle"]
+    warm(parser)
+    content = (b"K\x01" + b"p%011d\n" % 7 * (LARGEST // 13))[:LARGEST]
+    assert outcome_of(parser, content, Budget(PATIENT_SECONDS)).finding == ""
+
+
 @each_parser
 def test_the_files_that_are_changed_are_good_ones(parser: Parser) -> None:
     for content in parser.seeds():

@@ -205,8 +205,9 @@ class Stack:
     def _memo_index(self) -> int:
         # as picklers write it, in one step: in protocol 0 every second operation has one
         end = self.data.find(b"\n", self.position, self.position + _USUAL_DIGITS)
-        line = self.data[self.position : end]
-        if end > 0 and line.isdigit() and (line[0] != _ZERO or len(line) == 1):
+        # without an end near by nothing is cut out: that would be all that is left, each time
+        line = self.data[self.position : end] if end > 0 else b""
+        if line.isdigit() and (line[0] != _ZERO or len(line) == 1):
             self.position = end + 1
             self.budget -= len(line)
             return int(line)
