@@ -19,7 +19,9 @@ def parse_toml(content: bytes, path: str) -> dict[str, Any]:
         UsageError: it is not valid TOML, or beyond a limit.
     """
     if _DEEP.search(content):
-        raise UsageError("a key has more parts than the limit of 32", path=path)
+        raise UsageError(
+            "a key, or a text like one, has more parts than the limit of 32", path=path
+        )
     if sys.version_info >= (3, 11):
         import tomllib
     else:  # pragma: no cover (Python before 3.11)
